@@ -1,0 +1,128 @@
+"""What is covered on this host now: the table of rows, each with the attempt that proves it.
+
+Claims are what the mechanisms of a wrapped run can promise; `proof` lowers a row to what it observes.
+"""
+
+from collections.abc import Callable
+
+from pratique.backends import proof
+from pratique.backends.base import Backend, Host
+from pratique.backends.decoys import Ground
+from pratique.backends.proof import Attempt, Witness
+from pratique.model import Coverage
+from pratique.words import Act, Level
+
+_STATIC = "bound read-only before the command starts"
+_AFTER = (
+    "no answer can refuse it: its author is killed once the name is there, or what started it if it is gone"
+)
+_FILTER = "the system call filter of a wrapped run"
+_DOMAIN = "the Landlock domain of a wrapped run"
+_CGROUP = "refused at the control group"
+_AT_EXEC = "killed at exec, before its first instruction"
+
+
+def prove(backend_factory: Callable[[Host], Backend]) -> list[Coverage]:
+    """Try every row on a backend made for the decoys; `GuardError` when it cannot be started."""
+    return proof.prove(backend_factory, ROWS)
+
+
+def _left(name: str) -> Witness:
+    """Tell of an attempt that leaves evidence, or whose program does."""
+    return lambda ground: ground.evidence(name) is not None
+
+
+def _got(name: str) -> Witness:
+    return lambda ground: ground.got_canary(name)
+
+
+def _wrote(name: str) -> Witness:
+    return lambda ground: ground.holds_canary(name)
+
+
+def _heard(listener: str) -> Witness:
+    return lambda ground: ground.heard(listener)
+
+
+def _exists(name: str) -> Witness:
+    return lambda ground: ground.has(name)
+
+
+def _exec(name: str, act: Act, when: str, level: Level, reason: str) -> Attempt:
+    return Attempt(name, act, when, level, reason, _left(name))
+
+
+def _kernel(name: str, act: Act, when: str, reason: str) -> Attempt:
+    return Attempt(name, act, when, Level.ENFORCED, reason, _left(name))
+
+
+def _net(name: str, when: str, listener: str) -> Attempt:
+    return Attempt(name, Act.NET_CONNECT, when, Level.ENFORCED, _CGROUP, _heard(listener))
+
+
+def _emptied(ground: Ground) -> bool:
+    return ground.text(".bash_login") == ""
+
+
+def _gone(ground: Ground) -> bool:
+    return not ground.has(".bash_profile")
+
+
+_E, _B, _A = Level.ENFORCED, Level.KILLED_BEFORE, Level.KILLED_AFTER
+
+ROWS: tuple[Attempt, ...] = (
+    Attempt("file.read", Act.FILE_READ, "a listed secret", _E, "the open is answered by the agent",
+            _got("file.read")),
+    Attempt("file.read.linked", Act.FILE_READ, "a secret through a new hard link", _E,
+            "the object is marked, not its name", _got("file.read.linked")),
+    Attempt("file.write", Act.FILE_WRITE, "an existing place", _E, _STATIC, _wrote(".bashrc")),
+    Attempt("file.create", Act.FILE_CREATE, "a missing file", _E,
+            "the open is answered by the agent; an empty file may stay", _wrote(".zshrc")),
+    Attempt("file.create.inside", Act.FILE_CREATE, "in an existing directory", _E, _STATIC,
+            _exists(".config/systemd/user/decoy.service")),
+    Attempt("file.create.directory", Act.FILE_CREATE, "a missing directory", _A, _AFTER,
+            _exists(".config/autostart")),
+    Attempt("file.rename.onto", Act.FILE_RENAME, "onto an existing place", _E, _STATIC,
+            _wrote(".profile")),
+    Attempt("file.rename.into", Act.FILE_RENAME, "into a missing place", _A, _AFTER, _wrote(".zprofile")),
+    Attempt("file.rename.parent", Act.FILE_RENAME, "a directory above an existing place", _E,
+            "held by a mount of its own", _exists(".config/moved")),
+    Attempt("file.link", Act.FILE_LINK, "hard link into a missing place", _A, _AFTER,
+            _exists(".zlogin")),
+    Attempt("file.link.symbolic", Act.FILE_LINK, "symbolic link into a missing place", _A,
+            _AFTER, _exists(".zlogout")),
+    Attempt("file.remove", Act.FILE_REMOVE, "an existing place", _E, _STATIC, _gone),
+    Attempt("file.truncate", Act.FILE_TRUNCATE, "an existing place", _E, _STATIC, _emptied),
+    Attempt("file.setattr", Act.FILE_SETATTR, "an existing place", _E, _STATIC,
+            lambda ground: ground.is_executable(".bash_logout")),
+    _exec("exec.listed", Act.EXEC, "a listed program", _E, "the exec is answered by the agent"),
+    _exec("exec.memfd", Act.EXEC, "a program that never had a name", _B, _AT_EXEC),
+    _exec("exec.deleted", Act.EXEC, "a program whose name is gone", _B, _AT_EXEC),
+    _exec("exec.hidden", Act.EXEC, "a hidden file in a temporary directory", _B, _AT_EXEC),
+    _exec("exec.fresh", Act.EXEC, "a file package code wrote", Level.SEEN, "audited: installers do this"),
+    _exec("exec.loader", Act.EXEC_MAP, "`ld.so FILE`", Level.BLIND, "the kernel names only ld.so"),
+    _exec("exec.map", Act.EXEC_MAP, "a file mapped executable", Level.BLIND, "no hook here sees mappings"),
+    _exec("priv.gain", Act.PRIV_GAIN, "sudo, su and the like", _E, "the exec is answered by the agent"),
+    _net("net.connect.tcp4", "TCP over IPv4", "tcp4"),
+    _net("net.connect.tcp6", "TCP over IPv6", "tcp6"),
+    _net("net.connect.udp", "UDP", "udp"),
+    _kernel("net.connect.raw", Act.NET_CONNECT, "raw sockets", _CGROUP),
+    _kernel("net.connect.packet", Act.NET_CONNECT, "packet sockets and exotic families", _FILTER),
+    Attempt("net.dns", Act.NET_DNS, "UDP to port 53", _E, _CGROUP, _heard("dns")),
+    Attempt("net.listen", Act.NET_LISTEN, "TCP", Level.SEEN, "audited", _left("net.listen")),
+    Attempt("ipc.connect", Act.IPC_CONNECT, "a broker that runs", _E, "masked as if absent",
+            _heard("broker")),
+    Attempt("ipc.connect.late", Act.IPC_CONNECT, "a broker started in mid-run", Level.SEEN,
+            "it was not there to be masked", _heard("late")),
+    Attempt("ipc.connect.abstract", Act.IPC_CONNECT, "abstract sockets", _E, _DOMAIN, _heard("abstract")),
+    _exec("proc.memory.ptrace", Act.PROC_MEMORY, "ptrace of a process outside", _B, "killed at the call"),
+    Attempt("proc.memory.read", Act.PROC_MEMORY, "/proc/PID/mem of a process outside", _E, _DOMAIN,
+            _got("proc.memory.read")),
+    _kernel("proc.memory.root", Act.PROC_MEMORY, "/proc/PID/root of a process outside", _DOMAIN),
+    Attempt("proc.signal", Act.PROC_SIGNAL, "to a process outside", _E, _DOMAIN, Ground.target_died),
+    _kernel("kernel.bpf", Act.KERNEL_BPF, "any", _FILTER),
+    _kernel("ns.enter", Act.NS_ENTER, "any", _FILTER),
+    _kernel("mount", Act.MOUNT, "any", _FILTER),
+    _kernel("ring", Act.RING, "io_uring", _FILTER),
+)  # fmt: skip
+"""Every row; each act of the closed list has at least one."""

@@ -1,0 +1,1 @@
+"""The `hooks` backend: root, tracepoints, cgroup programs and fanotify; for kernels that refuse LSM programs."""

@@ -1,0 +1,245 @@
+"""The `hooks` backend put together: kernel programs, file marks, guardian and static layer behind one interface."""
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from pratique.backends.base import Command, Ended, Host, Losses, Support
+from pratique.backends.hooks import endpoints, launch, translate
+from pratique.backends.hooks.authors import Author, Authors
+from pratique.backends.hooks.capability import capability
+from pratique.backends.hooks.files import Appeared, FileGuard
+from pratique.backends.hooks.guardian import Guardian
+from pratique.backends.hooks.judge import Judge, effective
+from pratique.backends.hooks.probes import Probes
+from pratique.backends.hooks.static import StaticLayer
+from pratique.errors import GuardError
+from pratique.model import Coverage, Event, Kind, Settlement
+from pratique.policy.lower import FilePlan, file_plan, lower
+from pratique.policy.model import Allow, Policy
+from pratique.words import Act, Action, Actor, Level, Stage
+
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (guarded, not used)
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
+
+
+class HooksBackend:
+    """Root without BPF LSM: see `backends.base.Backend` for the life of a backend."""
+
+    name = "hooks"
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._run = 0
+        self._opened: list[Callable[[], None]] = []
+        """What `close` undoes, last first."""
+        self._child: launch.Child | None = None
+        self._ended: Ended | None = None
+        self._gaps: list[str] = []
+
+    def supported(self) -> Support:
+        """Whether a child that connects is really refused here."""
+        return capability()
+
+    def start(self, policy: Policy, run: int) -> None:
+        """Load and attach, mark, and fork the guardian before any thread exists."""
+        self._run = run
+        try:
+            self._start(policy)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, policy: Policy) -> None:
+        self._plan = lower(policy)
+        self._files = file_plan(policy, self._host.homes, self._host.project)
+        self._probes = Probes(self._plan, self._run, self._host.patterns)
+        self._opened.append(self._probes.close)
+        self._probes.load()
+        self._probes.attach()
+        self._name_objects(self._files)
+        self._authors = Authors(self._probes.label_of, self._run)
+        self._judge = Judge(
+            policy, self._run, self._probes.label_of, self._probes.taint, self._host.homes, self._host.project
+        )
+        self._guard = FileGuard(
+            self._files.read, self._files.create, self._files.exec, self._judge.allows, self._judge.labelled
+        )
+        self._opened.append(self._guard.stop)
+        fds = self._probes.fds()
+        keep = [fd for name, fd in fds.items() if name != "labels"]
+        self._guardian = Guardian(self._guard.fd, fds["labels"], self._run, keep)
+        self._guardian.start()
+        self._opened.append(self._guardian.release)
+        self._guard.start()
+        self._wait = select.epoll()
+        self._opened.append(self._wait.close)
+        for fd in (self._probes.epoll_fd, self._guard.notice_fd, self._guardian.fd):
+            self._wait.register(fd, select.EPOLLIN)
+
+    def _name_objects(self, files: FilePlan) -> None:
+        """Give the kernel the keys of what it decides by inode; what does not exist has none."""
+        self._probes.add_exec_dir(_SHARED_MEMORY, "code.shm")
+        for folder in dict.fromkeys((*_TEMPORARY, os.environ.get("TMPDIR", _TEMPORARY[0]))):
+            self._probes.add_exec_dir(folder, "code.hidden-temp")
+        for place in files.ipc:
+            if place.exists:
+                self._probes.add_ipc_key(place.path, place.group)
+
+    def spawn(self, command: Command) -> int:
+        """Start the command labelled, behind the static layer."""
+        layer = StaticLayer(self._files.readonly, self._files.masked, self._host.homes)
+        layer.prepare()
+        self._gaps = [*self._guard.gaps, *layer.gaps]
+        try:
+            self._child = launch.spawn(command, layer, self._label_command)
+        finally:
+            layer.close()
+        self._wait.register(self._child.pidfd, select.EPOLLIN)
+        return self._child.pid
+
+    def _label_command(self, pid: int) -> None:
+        if not self._probes.set_label(pid, Actor.COMMAND, Stage.RESOLVE, 0):
+            raise GuardError("the command could not be labelled", "the label map may be full")
+
+    def ended(self) -> Ended | None:
+        """How the command ended; it is reaped on the way."""
+        child = self._child
+        if self._ended is None and child is not None and child.ended():
+            self._wait.unregister(child.pidfd)
+            status, number = child.wait()
+            self._ended = Ended(None if number else status, number, child.exec_error)
+        return self._ended
+
+    def label(self, pid: int, settlement: Settlement) -> None:
+        """Label a live process as what the settlement says, origin 1."""
+        self._probes.set_label(pid, settlement.actor, settlement.stage, 1)
+
+    def events(self, timeout: float) -> Iterable[Event]:
+        """What the kernel programs, the file guard and the notices tell."""
+        self._guardian.beat()
+        self._wait.poll(timeout)
+        if not self._guardian.alive():
+            self.finish()
+            raise GuardError("the guardian died in mid-run; the guarded tree was ended")
+        yield from self._reports()
+        self._guard.sweep()
+        for appeared in self._guard.appeared():
+            yield from self._too_late(appeared)
+        yield from self._judge.drain()
+
+    def _reports(self) -> Iterable[Event]:
+        for record in self._probes.read(0):
+            for pid in translate.unlabelled_children(record):
+                _end(pid)
+            self._authors.note(record)
+            event = translate.event(record, self._plan)
+            if event is not None:
+                yield event
+
+    def _too_late(self, appeared: Appeared) -> Iterable[Event]:
+        """A missing place was filled by rename, link or mkdir, which no open announces: end the author."""
+        author = self._authors.of(appeared.pid)
+        if author is None:
+            return
+        policy = self._judge.policy
+        decision = policy.decide(author.stage, author.actor, Act.FILE_RENAME, (appeared.group,))
+        if decision.action is Action.ALLOW:
+            return
+        action, would = effective(max(decision.action, Action.KILL), policy.mode)
+        if action is Action.KILL:
+            self._end_author(appeared.pid, author.origin)
+        yield Event(
+            time=time.time(),
+            kind=Kind.ACT,
+            pid=appeared.pid,
+            ppid=0,
+            run=self._run,
+            origin=author.origin,
+            stage=author.stage,
+            actor=author.actor,
+            act=Act.FILE_RENAME,
+            action=action,
+            would=would,
+            rule=decision.rule,
+            groups=(appeared.group,),
+            level=Level.KILLED_AFTER if action is Action.KILL else None,
+            target={"path": appeared.path},
+        )
+
+    def _end_author(self, pid: int, origin: int) -> None:
+        """End the author; if it was a short-lived tool and is gone, the package's processes that started it."""
+        alive = self._probes.label_of(pid)
+        if alive is not None and alive.run == self._run:
+            _end(pid)
+            return
+        for each in self.survivors() if origin else ():
+            label = self._probes.label_of(each)
+            if label is not None and label.origin == origin:
+                _end(each)
+
+    def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
+        """Fix the label, then its allows, then let the process make its first step."""
+        if origin:
+            self._judge.grant(origin, allows)
+            for address, port in endpoints.resolve(allows):
+                self._probes.allow_net(origin, address, port)
+        self._probes.set_label(event.pid, settlement.actor, settlement.stage, origin, must_exist=True)
+        self._authors.settled(event.pid, Author(origin, settlement.stage, settlement.actor))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(event.pid, signal.SIGCONT)
+
+    def written_by_package(self, path: str) -> bool:
+        """Whether package code of this run wrote the file."""
+        return self._probes.was_written(path)
+
+    def survivors(self) -> list[int]:
+        """Labelled processes still alive."""
+        return self._probes.labelled(self._run)
+
+    def finish(self) -> None:
+        """End every labelled process."""
+        launch.end(self.survivors, grace=0)
+
+    def update(self, policy: Policy) -> None:
+        """Switch decisions over to another policy in one step per part; running acts see the old or the new."""
+        self._plan = lower(policy)
+        self._probes.replace(self._plan)
+        self._judge.policy = policy
+        self._files = file_plan(policy, self._host.homes, self._host.project)
+        self._guard.update(self._files.read, self._files.create, self._files.exec)
+
+    def losses(self) -> Losses:
+        """The kernel's own losses and file events nobody judged."""
+        lost = self._probes.losses()
+        return Losses(lost.ring + self._guard.lost, lost.labels, lost.reads)
+
+    def counts(self) -> dict[str, int]:
+        """Totals per run."""
+        return self._probes.counts()
+
+    def gaps(self) -> list[str]:
+        """What this run could not cover, one line each."""
+        return list(self._gaps)
+
+    def coverage(self) -> list[Coverage]:
+        """Rows proved by refusals in a child."""
+        from pratique.backends import coverage  # noqa: PLC0415 (a run does not prove again)
+
+        return coverage.prove(HooksBackend)
+
+    def close(self) -> None:
+        """End what still runs, then undo everything `start` did, last first."""
+        if self._child is not None and self._opened:
+            with contextlib.suppress(GuardError):
+                self.finish()
+        while self._opened:
+            self._opened.pop()()
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,109 @@
+"""Which groups an opened object belongs to: looked up by inode, then by name in a guarded directory.
+
+The answering thread reads this while the main loop adds to it: entries are only ever added, each in one step.
+"""
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pratique.words import Act
+
+Key = tuple[int, int]
+"""Device and inode number, as `stat` shows them for the path and for the event's descriptor alike."""
+
+
+class Claim(NamedTuple):
+    """What opening an object means: this act on this group."""
+
+    act: Act
+    group: str
+
+
+Claims = tuple[Claim, ...]
+
+
+@dataclass(slots=True)
+class Directory:
+    """A marked directory and what its entries mean."""
+
+    path: str
+    key: Key
+    noticed: bool = True
+    """Names made here are told of; False where the file system has no handles."""
+    names: dict[str, Claims] = field(default_factory=dict)
+    globs: list[tuple[re.Pattern[str], Claim]] = field(default_factory=list)
+    below: Claims = ()
+    """Draws every entry: the directory itself is guarded."""
+    held: frozenset[str] = frozenset()
+    """Names that were there at the start: a pattern of missing names does not mean them."""
+
+    def claims(self, name: str) -> Claims:
+        """What opening this entry means."""
+        globs = () if name in self.held else tuple(claim for glob, claim in self.globs if glob.match(name))
+        return self.names.get(name, ()) + globs + self.below
+
+    def holds(self, name: str, key: Key) -> bool:
+        """Whether that entry is this object, now."""
+        try:
+            status = os.lstat(f"{self.path}/{name}")
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == key
+
+
+class Index:
+    """All guarded objects and directories of one policy."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Key, Claims] = {}
+        self.directories: dict[str, Directory] = {}
+        self._named: dict[str, list[Directory]] = {}
+        self._wide: list[Directory] = []
+
+    def claim(self, key: Key, claims: Claims) -> None:
+        """Note that the object itself draws these claims, under whatever name it is opened."""
+        self.objects[key] = union(self.objects.get(key, ()), claims)
+
+    def name(self, directory: Directory, name: str, claims: Claims) -> None:
+        """Note that whatever is found under this name draws these claims."""
+        directory.names[name] = union(directory.names.get(name, ()), claims)
+        self._named.setdefault(name, []).append(directory)
+
+    def glob(self, directory: Directory, glob: re.Pattern[str], claim: Claim) -> None:
+        """Note that new names of this form draw the claim."""
+        directory.globs.append((glob, claim))
+        self._wide.append(directory)
+
+    def enclose(self, directory: Directory, claims: Claims) -> None:
+        """Note that every entry of the directory draws these claims."""
+        directory.below = union(directory.below, claims)
+        self._wide.append(directory)
+
+    def find(self, key: Key, path: str) -> Claims:
+        """What opening the object means; `path` is the kernel's, never the caller's string."""
+        parent, _, name = path.rpartition("/")
+        directory = self.directories.get(parent or "/")
+        known = self.objects.get(key, ())
+        return union(known, directory.claims(name)) if directory else known
+
+    def search(self, key: Key, path: str) -> Claims:
+        """The same for an object `find()` does not know: a bind mount in another namespace lies in `path`.
+
+        Its last component is still the entry's own name, so ask the guarded directories for that entry and
+        compare inodes.
+        """
+        parent, _, name = path.rpartition("/")
+        directory = self.directories.get(parent or "/")
+        if directory and directory.holds(name, key):
+            return ()
+        for candidate in self._named.get(name, []) + self._wide:
+            if candidate.key[0] == key[0] and candidate.holds(name, key):
+                return candidate.claims(name)
+        return ()
+
+
+def union(one: Claims, other: Claims) -> Claims:
+    """Both, each claim once."""
+    return tuple(dict.fromkeys(one + other)) if one and other else one or other

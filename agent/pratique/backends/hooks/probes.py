@@ -1,0 +1,270 @@
+"""The kernel programs of the `hooks` backend: loaded, attached, filled, and read."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Sequence
+from ctypes import byref, c_uint32
+from pathlib import Path
+
+from pratique import resources
+from pratique.backends import libbpf
+from pratique.backends.base import Losses
+from pratique.backends.hooks import records
+from pratique.backends.hooks.cgroup import open_root
+from pratique.backends.hooks.keys import Keys
+from pratique.backends.hooks.plan import Plan
+from pratique.backends.hooks.records import CLabel, COriginKey, InodeKey, Label, LostLabelRecord, Record
+from pratique.backends.hooks.syscalls import watches
+from pratique.backends.hooks.tables import Tables, allow_key
+from pratique.backends.hooks.tokens import tokens
+from pratique.errors import GuardError
+from pratique.managers.base import Pattern
+from pratique.words import Actor, Stage
+
+_TRACING = ("on_exit", "on_fork", "on_exec", "on_return", "on_call")
+_CGROUP = (
+    "on_connect4",
+    "on_connect6",
+    "on_sendmsg4",
+    "on_sendmsg6",
+    "on_sock_create",
+    "on_bind4",
+    "on_bind6",
+)
+_EXEC_DIRS = {"code.shm": records.SHM, "code.hidden-temp": records.HIDDEN_TEMP}
+_LOCKDOWN = Path("/sys/kernel/security/lockdown")
+
+
+class Probes:
+    """Labels, decisions and records of one run. `load`, then `attach`, then label the command."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: int,
+        patterns: Sequence[Pattern],
+        *,
+        label_slots: int = 65536,
+        ring_bytes: int = 16 << 20,
+    ) -> None:
+        self._plan, self._run, self._patterns = plan, run, patterns
+        self._label_slots, self._ring_bytes = label_slots, ring_bytes
+        self._links: dict[str, libbpf.Link] = {}
+        self._ipc: dict[InodeKey, str] = {}
+        self._malformed = 0
+        self._object: libbpf.Object | None = None
+        self._ring: libbpf.Ring | None = None
+        self._boot_offset = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def load(self) -> None:
+        """Give the programs to the kernel and fill their maps; nothing acts yet."""
+        _check_host()
+        try:
+            self._object = self._load()
+            self._fill()
+        except BaseException:
+            self.close()
+            raise
+
+    def attach(self) -> None:
+        """Put every program in force; on failure `GuardError`, and nothing stays attached."""
+        try:
+            for name in _TRACING:
+                self._links[name] = self._loaded.attach(name)
+            self._attach_cgroup()
+        except OSError as error:
+            self.close()
+            raise GuardError(f"the kernel refused to attach a program ({error.strerror})") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Detach and free everything; safe to call twice and after any failure."""
+        links, self._links = self._links, {}
+        for link in links.values():
+            link.close()
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+        if self._object is not None:
+            self._object.close()
+            self._object = None
+
+    def replace(self, plan: Plan) -> None:
+        """Put another plan in force, at one stroke for every decision by address, code group or memory."""
+        self._tables.put(plan)
+        self._plan = plan
+        for key, group in self._ipc.items():
+            self._put_ipc(key, group)
+
+    def set_label(
+        self, pid: int, actor: Actor, stage: Stage, origin: int, flags: int = 0, *, must_exist: bool = False
+    ) -> bool:
+        """Label a process; False when `must_exist` and it has no label (it is gone)."""
+        label = CLabel(self._run, origin, stage, actor, flags)
+        return self._labels.update(_u32(pid), bytes(label), libbpf.EXIST if must_exist else libbpf.ANY)
+
+    def label_of(self, pid: int) -> Label | None:
+        """The label of process `pid`. Cheap and safe from any thread: fanotify answers wait for it."""
+        raw = CLabel()
+        if self._lookup(self._labels.fd, byref(c_uint32(pid)), byref(raw)):
+            return None
+        return records.label(raw)
+
+    def labelled(self, run: int | None = None) -> list[int]:
+        """Processes that carry a label of `run` (default: this run)."""
+        wanted = self._run if run is None else run
+        found = ((int.from_bytes(key, "little"), self._labels.lookup(key)) for key in self._labels)
+        return [pid for pid, raw in found if raw and CLabel.from_buffer_copy(raw).run == wanted]
+
+    def taint(self, origin: int) -> None:
+        """From now on the whole tree of `origin` counts as having read a secret."""
+        self._loaded.map("origins").update(bytes(COriginKey(self._run, origin)), _u32(records.TAINTED))
+
+    def allow_net(self, origin: int, cidr: str, port: int = 0) -> None:
+        """Let the tree of `origin` reach `cidr` at `port` (0: any), unless the deciding rule is locked."""
+        name, key = allow_key(origin, cidr, port)
+        self._loaded.map(name).update(key, b"\1")
+
+    def add_exec_dir(self, path: str, group: str) -> bool:
+        """Directory for `code.shm` or `code.hidden-temp`; False when it is not there."""
+        key = self.keys.of([path])[0]
+        if key is None:
+            return False
+        directories = self._loaded.map("exec_dirs")
+        held = int.from_bytes(directories.lookup(bytes(key)) or b"", "little")
+        return directories.update(bytes(key), _u32(held | _EXEC_DIRS[group]))
+
+    def add_ipc_key(self, path: str, group: str) -> bool:
+        """Socket file that belongs to `group`; False when it is not there."""
+        key = self.keys.of([path])[0]
+        if key is None:
+            return False
+        self._ipc[key] = group
+        self._put_ipc(key, group)
+        return True
+
+    def was_written(self, path: str) -> bool:
+        """Whether package or project code of a live run opened the file for writing."""
+        key = self.keys.of([path])[0]
+        return key is not None and self._loaded.map("written").lookup(bytes(key)) is not None
+
+    def read(self, timeout: float) -> list[Record]:
+        """What happened since, after waiting at most `timeout` seconds for something.
+
+        A child that was born while the label map was full is killed here, if the kernel could not.
+        """
+        if self._ring is None:
+            return []
+        found = [records.decode(raw) for raw in self._ring.read(timeout)]
+        self._malformed += found.count(None)
+        known = [record for record in found if record is not None]
+        for record in known:
+            if isinstance(record, LostLabelRecord) and not record.killed:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(record.child, signal.SIGKILL)
+        return known
+
+    def moment(self, boot_nanoseconds: int) -> float:
+        """Seconds since the epoch of a record's time; steady through changes of the clock."""
+        return boot_nanoseconds / 1e9 + self._boot_offset
+
+    @property
+    def epoll_fd(self) -> int:
+        """Readable when records wait that should not."""
+        if self._ring is None:
+            raise RuntimeError("load() comes first")
+        return self._ring.epoll_fd
+
+    def losses(self) -> Losses:
+        """What this run lost so far."""
+        counted = self.counts()
+        return Losses(counted["ring"], counted["labels"], counted["reads"] + self._malformed)
+
+    def counts(self) -> dict[str, int]:
+        """Every counter of this run by name, also of what is not shipped."""
+        raw = self._loaded.map("stats").lookup(self._run.to_bytes(8, "little"))
+        values = records.CCounters.from_buffer_copy(raw).value if raw else [0] * len(records.COUNTERS)
+        return dict(zip(records.COUNTERS, values, strict=True))
+
+    def fds(self) -> dict[str, int]:
+        """Descriptors the guardian must hold: `labels`, and every link by its program."""
+        links = {name: link.fd for name, link in self._links.items()}
+        return {"labels": self._labels.fd, **links}
+
+    @property
+    def _loaded(self) -> libbpf.Object:
+        if self._object is None:
+            raise RuntimeError("load() comes first")
+        return self._object
+
+    def _load(self) -> libbpf.Object:
+        loaded = self._open()
+        try:
+            loaded.load()
+        except OSError as error:
+            loaded.close()
+            raise _refused(error, libbpf.explain(lambda: self._open().load())) from error
+        return loaded
+
+    def _open(self) -> libbpf.Object:
+        opened = libbpf.Object(resources.probes() / "hooks.bpf.o")
+        opened.resize("labels", self._label_slots)
+        opened.resize("ring", self._ring_bytes)
+        return opened
+
+    def _fill(self) -> None:
+        loaded = self._loaded
+        self._labels = loaded.map("labels")
+        self._lookup = libbpf.library().bpf_map_lookup_elem
+        loaded.map("stats").update(self._run.to_bytes(8, "little"), bytes(records.CCounters()))
+        words = tokens(self._patterns)
+        loaded.map("tokens").update_all({key: mask.to_bytes(8, "little") for key, mask in words.items()})
+        calls = {_u32(number): watch for number, watch in watches().items()}
+        loaded.map("watches").update_all(calls)
+        self._tables = Tables(loaded)
+        self._tables.put(self._plan)
+        self._ring = libbpf.Ring(loaded.map("ring"))
+        self._links["name_keys"] = loaded.attach_task_iterator("name_keys", os.getpid())
+        self.keys = Keys(self._links["name_keys"])
+
+    def _attach_cgroup(self) -> None:
+        root = open_root()
+        try:
+            for name in _CGROUP:
+                self._links[name] = self._loaded.attach_cgroup(name, root)
+        except PermissionError as error:
+            what = "a cgroup program attached exclusively at the root refuses every other"
+            raise GuardError(what, "find it with `bpftool cgroup show` and attach it with multi") from error
+        finally:
+            os.close(root)
+
+    def _put_ipc(self, key: InodeKey, group: str) -> None:
+        groups = self._plan.groups
+        number = groups.index(group) + 1 if group in groups else 0
+        self._loaded.map("ipc_keys").update(bytes(key), _u32(number))
+
+
+def _check_host() -> None:
+    if os.geteuid() != 0:
+        raise GuardError("the hooks backend needs root", "run pratique as root, or with sudo")
+    if not Path("/sys/kernel/btf/vmlinux").exists():
+        raise GuardError(
+            "this kernel does not describe its types", "use a kernel with CONFIG_DEBUG_INFO_BTF=y"
+        )
+
+
+def _refused(error: OSError, log: str) -> GuardError:
+    mend = "see the lines above; pratique doctor tells what this kernel can do"
+    with contextlib.suppress(OSError):
+        if "[confidentiality]" in _LOCKDOWN.read_text(encoding="ascii"):
+            mend = "kernel lockdown is in confidentiality mode, which forbids tracing: boot without it"
+    return GuardError(f"the kernel refused the programs ({error.strerror})\n{log}".rstrip(), mend)
+
+
+def _u32(number: int) -> bytes:
+    return bytes(ctypes.c_uint32(number))

@@ -1,0 +1,99 @@
+"""A plan in kernel maps: written beside the one before, put in force by one store."""
+
+import ctypes
+from collections.abc import Iterable
+from ipaddress import ip_network
+
+from pratique.backends.hooks.plan import Cell, Plan
+from pratique.backends.hooks.records import (
+    CAllow4Key,
+    CAllow6Key,
+    CCell,
+    CCellKey,
+    CNet4Key,
+    CNet6Key,
+    CPortKey,
+)
+from pratique.backends.libbpf import Object
+from pratique.words import Action
+
+_IPV4 = 4
+_ALLOW_FIXED_BITS = 64
+_NET_FIXED_BITS = 32
+
+Entries = dict[bytes, bytes]
+
+
+class Tables:
+    """The plan's maps of a loaded object, in two generations."""
+
+    def __init__(self, loaded: Object) -> None:
+        self._maps = {name: loaded.map(name) for name in ("cells", "nets4", "nets6", "ports")}
+        self._in_force = loaded.map(".bss")
+        self._generation = 0
+        self._stale: dict[str, Entries] = {}
+        self._held: dict[str, Entries] = {}
+
+    def put(self, plan: Plan) -> None:
+        """Put `plan` in force; programs that run meanwhile finish with the plan before."""
+        self._clear()
+        self._generation ^= 1
+        entries = _entries(plan, self._generation)
+        for name, wanted in entries.items():
+            self._maps[name].update_all(wanted)
+        self._in_force.update(_number(0), _number(self._generation))
+        self._stale, self._held = self._held, entries
+
+    def _clear(self) -> None:
+        """Drop the plan before the last: nothing has read it for as long as the last was in force."""
+        for name, entries in self._stale.items():
+            for key in entries:
+                self._maps[name].delete(key)
+
+
+def cells(rows: Iterable[Cell], generation: int, *, audit: bool) -> Entries:
+    """Map entries of the decision table; the stronger of two cells for the same key stays."""
+    strongest: dict[bytes, Cell] = {}
+    for row in rows:
+        key = bytes(CCellKey(row.stage, row.actor, row.act, row.tainted, row.group, generation))
+        held = strongest.get(key)
+        if held is None or row.action > held.action:
+            strongest[key] = row
+    return {key: _cell(row, audit=audit) for key, row in strongest.items()}
+
+
+def allow_key(origin: int, cidr: str, port: int) -> tuple[str, bytes]:
+    """Map name and key of an origin's allow; port 0 is any."""
+    network = ip_network(cidr, strict=False)
+    prefix = _ALLOW_FIXED_BITS + network.prefixlen
+    packed = tuple(network.network_address.packed)
+    if network.version == _IPV4:
+        return "allows4", bytes(CAllow4Key(prefix, origin, port, 0, packed))
+    return "allows6", bytes(CAllow6Key(prefix, origin, port, 0, packed))
+
+
+def _entries(plan: Plan, generation: int) -> dict[str, Entries]:
+    ports = {bytes(CPortKey(entry.port, generation)): _number(entry.group) for entry in plan.ports}
+    made: dict[str, Entries] = {
+        "cells": cells(plan.cells, generation, audit=plan.audit),
+        "nets4": {},
+        "nets6": {},
+        "ports": ports,
+    }
+    for entry in plan.networks:
+        network = ip_network(entry.cidr, strict=False)
+        name, mirror = ("nets4", CNet4Key) if network.version == _IPV4 else ("nets6", CNet6Key)
+        prefix = _NET_FIXED_BITS + network.prefixlen
+        key = mirror(prefix, generation, tuple(network.network_address.packed))
+        made[name][bytes(key)] = _number(entry.group)
+    return made
+
+
+def _cell(row: Cell, *, audit: bool) -> bytes:
+    if audit and row.action > Action.AUDIT:
+        return bytes(CCell(Action.AUDIT, row.action, row.locked, 0, row.rule))
+    return bytes(CCell(row.action, 0, row.locked, 0, row.rule))
+
+
+def _number(value: int) -> bytes:
+    return bytes(ctypes.c_uint32(value))

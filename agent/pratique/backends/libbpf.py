@@ -1,0 +1,289 @@
+"""The part of libbpf that the backends use, bound with ctypes: no compiler, no wrapper."""
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator, Mapping
+from ctypes import byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from functools import cache
+from pathlib import Path
+
+from pratique.errors import GuardError
+
+ANY, NOEXIST, EXIST = 0, 1, 2
+_LOG_LINES = 12
+_LOG_BYTES = 4096
+
+_SAMPLE = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
+_PRINT = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
+
+_SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "libbpf_set_print": (c_void_p, (c_void_p,)),
+    "bpf_object__open_file": (c_void_p, (c_char_p, c_void_p)),
+    "bpf_object__load": (c_int, (c_void_p,)),
+    "bpf_object__close": (None, (c_void_p,)),
+    "bpf_object__find_map_by_name": (c_void_p, (c_void_p, c_char_p)),
+    "bpf_object__find_program_by_name": (c_void_p, (c_void_p, c_char_p)),
+    "bpf_map__fd": (c_int, (c_void_p,)),
+    "bpf_map__key_size": (c_uint32, (c_void_p,)),
+    "bpf_map__value_size": (c_uint32, (c_void_p,)),
+    "bpf_map__set_max_entries": (c_int, (c_void_p, c_uint32)),
+    "bpf_map_lookup_elem": (c_int, (c_int, c_void_p, c_void_p)),
+    "bpf_map_update_elem": (c_int, (c_int, c_void_p, c_void_p, c_uint64)),
+    "bpf_map_update_batch": (c_int, (c_int, c_void_p, c_void_p, c_void_p, c_void_p)),
+    "bpf_map_delete_elem": (c_int, (c_int, c_void_p)),
+    "bpf_map_get_next_key": (c_int, (c_int, c_void_p, c_void_p)),
+    "bpf_program__attach": (c_void_p, (c_void_p,)),
+    "bpf_program__attach_cgroup": (c_void_p, (c_void_p, c_int)),
+    "bpf_program__attach_iter": (c_void_p, (c_void_p, c_void_p)),
+    "bpf_iter_create": (c_int, (c_int,)),
+    "bpf_link__fd": (c_int, (c_void_p,)),
+    "bpf_link__destroy": (c_int, (c_void_p,)),
+    "ring_buffer__new": (c_void_p, (c_int, c_void_p, c_void_p, c_void_p)),
+    "ring_buffer__poll": (c_int, (c_void_p, c_int)),
+    "ring_buffer__consume": (c_int, (c_void_p,)),
+    "ring_buffer__epoll_fd": (c_int, (c_void_p,)),
+    "ring_buffer__free": (None, (c_void_p,)),
+}
+
+
+class _IterTask(ctypes.Structure):
+    _fields_ = (("tid", c_uint32), ("pid", c_uint32), ("pid_fd", c_uint32), ("unused", c_uint32))
+
+
+class _IterOptions(ctypes.Structure):
+    _fields_ = (("sz", c_size_t), ("link_info", c_void_p), ("link_info_len", c_uint32))
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """Load libbpf, silenced; `GuardError` when the host has none."""
+    try:
+        loaded = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    except OSError as error:
+        raise GuardError("libbpf.so.1 was not found", "install libbpf (Debian, Ubuntu: libbpf1)") from error
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+    loaded.libbpf_set_print(None)
+    return loaded
+
+
+def last_errno() -> int:
+    """`errno` of the last call into libbpf by this thread."""
+    return ctypes.get_errno()
+
+
+class Map:
+    """A map by its descriptor; keys and values are bytes of exactly its sizes."""
+
+    def __init__(self, fd: int, key_size: int, value_size: int) -> None:
+        self.fd = fd
+        self._key_size, self._value_size = key_size, value_size
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """The value at `key`, or None."""
+        value = ctypes.create_string_buffer(self._value_size)
+        found = library().bpf_map_lookup_elem(self.fd, self._key(key), value) == 0
+        return value.raw if found else None
+
+    def update(self, key: bytes, value: bytes, flags: int = ANY) -> bool:
+        """Store; False when `flags` forbid it, `GuardError` when the map is full."""
+        if len(value) != self._value_size:
+            raise ValueError(f"value of {len(value)} bytes for a map of {self._value_size}")
+        if library().bpf_map_update_elem(self.fd, self._key(key), value, flags) == 0:
+            return True
+        if flags != ANY:
+            return False
+        raise GuardError(f"a kernel map refused an entry: {os.strerror(last_errno())}")
+
+    def update_all(self, entries: Mapping[bytes, bytes]) -> None:
+        """Store many at one call; `GuardError` when the map is full."""
+        if not entries:
+            return
+        keys, values = b"".join(entries), b"".join(entries.values())
+        if len(keys) != len(entries) * self._key_size or len(values) != len(entries) * self._value_size:
+            raise ValueError("an entry has not the size of the map")
+        count = c_uint32(len(entries))
+        if library().bpf_map_update_batch(self.fd, keys, values, byref(count), None):
+            raise GuardError(f"a kernel map refused its entries: {os.strerror(last_errno())}")
+
+    def delete(self, key: bytes) -> bool:
+        """Remove; False when there was nothing."""
+        return bool(library().bpf_map_delete_elem(self.fd, self._key(key)) == 0)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Every key, in no order; concurrent changes may hide or repeat some."""
+        key: bytes | None = None
+        following = ctypes.create_string_buffer(self._key_size)
+        while library().bpf_map_get_next_key(self.fd, key, following) == 0:
+            key = following.raw
+            yield key
+
+    def _key(self, key: bytes) -> bytes:
+        if len(key) != self._key_size:
+            raise ValueError(f"key of {len(key)} bytes for a map of {self._key_size}")
+        return key
+
+
+class Link:
+    """One attached program; detached when closed, or when the last copy of its descriptor is gone."""
+
+    def __init__(self, pointer: int) -> None:
+        self._pointer: int | None = pointer
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor, to be kept open by whoever must outlive the agent."""
+        return int(library().bpf_link__fd(self._pointer))
+
+    def close(self) -> None:
+        """Detach; safe to call twice."""
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None:
+            library().bpf_link__destroy(pointer)
+
+
+class Object:
+    """An object file: open, resize, load, then take its maps and attach its programs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._pointer: int | None = library().bpf_object__open_file(os.fsencode(path), None)
+        if self._pointer is None:
+            raise GuardError(
+                f"cannot open {path.name}: {os.strerror(last_errno())}",
+                "run make -C probes, or reinstall pratique",
+            )
+
+    def resize(self, name: str, entries: int) -> None:
+        """Set how many entries (ring buffer: bytes) map `name` holds; before `load` only."""
+        library().bpf_map__set_max_entries(self._map(name), entries)
+
+    def load(self) -> None:
+        """Give everything to the kernel; OSError with the kernel's reason if it refuses."""
+        result = library().bpf_object__load(self._pointer)
+        if result:
+            raise OSError(-result, os.strerror(-result))
+
+    def map(self, name: str) -> Map:
+        """A loaded map."""
+        pointer = self._map(name)
+        lib = library()
+        return Map(lib.bpf_map__fd(pointer), lib.bpf_map__key_size(pointer), lib.bpf_map__value_size(pointer))
+
+    def attach(self, name: str) -> Link:
+        """Attach a program where its section says."""
+        return self._link(name, library().bpf_program__attach(self._program(name)))
+
+    def attach_cgroup(self, name: str, cgroup_fd: int) -> Link:
+        """Attach a cgroup program beside those already there."""
+        return self._link(name, library().bpf_program__attach_cgroup(self._program(name), cgroup_fd))
+
+    def attach_task_iterator(self, name: str, pid: int) -> Link:
+        """Attach an iterator program that walks one process only."""
+        task = _IterTask(pid=pid)
+        options = _IterOptions(ctypes.sizeof(_IterOptions), ctypes.addressof(task), ctypes.sizeof(task))
+        return self._link(name, library().bpf_program__attach_iter(self._program(name), byref(options)))
+
+    def close(self) -> None:
+        """Free the object and its descriptors; safe to call twice."""
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None:
+            library().bpf_object__close(pointer)
+
+    def _link(self, name: str, pointer: int | None) -> Link:
+        if pointer is None:
+            raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
+        return Link(pointer)
+
+    def _map(self, name: str) -> int:
+        return self._named("map", name, library().bpf_object__find_map_by_name)
+
+    def _program(self, name: str) -> int:
+        return self._named("program", name, library().bpf_object__find_program_by_name)
+
+    def _named(self, what: str, name: str, find: Callable[[int | None, bytes], int | None]) -> int:
+        pointer = find(self._pointer, name.encode())
+        if pointer is None:
+            raise GuardError(
+                f"{self.path.name} has no {what} {name}", "run make -C probes, or reinstall pratique"
+            )
+        return pointer
+
+
+def read_iterator(link: Link) -> bytes:
+    """One whole run of an attached iterator."""
+    fd = library().bpf_iter_create(link.fd)
+    if fd < 0:
+        raise OSError(-fd, os.strerror(-fd))
+    try:
+        return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
+    finally:
+        os.close(fd)
+
+
+class Ring:
+    """The reading end of a ring buffer."""
+
+    def __init__(self, ring: Map) -> None:
+        self._records: list[bytes] = []
+        # Kept alive with the object: libbpf calls it later.
+        self._sample = _SAMPLE(self._keep)
+        self._pointer: int | None = library().ring_buffer__new(ring.fd, self._sample, None, None)
+        if self._pointer is None:
+            raise GuardError(f"cannot map the ring buffer: {os.strerror(last_errno())}")
+
+    @property
+    def epoll_fd(self) -> int:
+        """Readable when the kernel has woken the reader."""
+        return int(library().ring_buffer__epoll_fd(self._pointer))
+
+    def read(self, timeout: float) -> list[bytes]:
+        """Copies of all records there are, after at most `timeout` seconds without any."""
+        lib = library()
+        # What is below the wake-up threshold never wakes anyone: take it first, and again afterwards.
+        lib.ring_buffer__consume(self._pointer)
+        if not self._records and timeout > 0:
+            lib.ring_buffer__poll(self._pointer, int(timeout * 1000))
+            lib.ring_buffer__consume(self._pointer)
+        taken, self._records = self._records, []
+        return taken
+
+    def close(self) -> None:
+        """Unmap; safe to call twice."""
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None:
+            library().ring_buffer__free(pointer)
+
+    def _keep(self, _context: int | None, data: int, size: int) -> int:
+        self._records.append(ctypes.string_at(data, size))
+        return 0
+
+
+def explain(attempt: Callable[[], object]) -> str:
+    """Repeat a failing attempt with libbpf speaking; its last lines, for an error message."""
+    lines: list[str] = []
+    printer = _PRINT(_collect(lines))
+    lib = library()
+    lib.libbpf_set_print(printer)
+    try:
+        attempt()
+    except (OSError, GuardError):
+        pass
+    finally:
+        lib.libbpf_set_print(None)
+    return "\n".join(lines[-_LOG_LINES:])
+
+
+def _collect(lines: list[str]) -> Callable[[int, bytes, int], int]:
+    libc = ctypes.CDLL(None)
+    libc.vsnprintf.argtypes = (c_void_p, c_size_t, c_char_p, c_void_p)
+
+    def keep(level: int, template: bytes, arguments: int) -> int:
+        if level == 0:
+            text = ctypes.create_string_buffer(_LOG_BYTES)
+            libc.vsnprintf(text, _LOG_BYTES, template, arguments)
+            lines.extend(text.value.decode(errors="replace").splitlines()[-_LOG_LINES:])
+        return 0
+
+    return keep

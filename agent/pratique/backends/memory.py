@@ -1,0 +1,60 @@
+"""What was proved on this boot by this version: proving again would slow every run for nothing."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pratique import __version__, host, resources
+from pratique.backends.base import Backend
+from pratique.model import Coverage
+from pratique.words import Act, Level
+
+
+def remembered(name: str, find: Callable[[], Any], keep: Callable[[Any], bool] = bool) -> Any:
+    """The JSON value kept under `name` for this boot, version and probes, or what `find` finds.
+
+    What `keep` says yes to is kept from now on. A state directory that cannot be used only means finding it
+    again; rebuilt probes count as another version.
+    """
+    path = host.state_dir() / "proved" / f"{name}.json"
+    key = _key()
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["key"] == key:
+            return kept["value"]
+    value = find()
+    with contextlib.suppress(OSError):
+        if keep(value):
+            _store(path, json.dumps({"key": key, "value": value}))
+    return value
+
+
+def forget() -> None:
+    """Drop everything kept, so that it is proved anew."""
+    for path in (host.state_dir() / "proved").glob("*.json"):
+        path.unlink(missing_ok=True)
+
+
+def _store(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.rename(path)
+
+
+def _key() -> list[object]:
+    built = [path.stat().st_mtime_ns for path in sorted(resources.probes().glob("*.bpf.o"))]
+    return [host.boot_id(), __version__, os.geteuid(), built]
+
+
+def coverage(backend: Backend) -> list[Coverage]:
+    """The backend's coverage rows, proved once per boot."""
+    rows = remembered(f"coverage-{backend.name}", lambda: [_as_json(row) for row in backend.coverage()])
+    return [Coverage(Act(act), when, Level(level), reason, proof) for act, when, level, reason, proof in rows]
+
+
+def _as_json(row: Coverage) -> list[Any]:
+    return [int(row.act), row.when, int(row.level), row.reason, row.scenario]

@@ -1,0 +1,117 @@
+"""The seccomp filter of the static layer: what no manager and no helper needs (docs/policy.md section 8).
+
+Package code runs as root under `hooks`, so the calls that could undo the read-only places (mounts,
+namespaces, file handles) are refused with the rest. Refusals are ordinary errors, so that fallbacks work.
+Calls that are always allowed cost nothing: the kernel keeps a bitmap of them and does not run the filter.
+"""
+
+import errno
+import platform
+import socket
+import struct
+
+from pratique.backends import syscalls
+
+ALLOW = 0x7FFF0000
+KILL_PROCESS = 0x80000000
+_ERRNO = 0x00050000
+
+_LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
+_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+_IF_AT_LEAST = 0x35
+_IF_ANY_BIT = 0x45
+_RETURN = 0x06
+
+_NUMBER_AT = 0  # offsets in struct seccomp_data
+_ARCH_AT = 4
+_ARGUMENTS_AT = 16
+
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_X32_BIT = 0x40000000
+
+_ABSENT = ("io_uring_setup", "io_uring_enter", "io_uring_register", "clone3")
+"""Answered ENOSYS: rings pass tracepoints unseen; clone3 hides its flags in memory (libc then uses clone)."""
+
+_REFUSED = (
+    *("bpf", "perf_event_open", "userfaultfd", "open_by_handle_at", "setns"),
+    *("init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load"),
+    *("mount", "umount2", "pivot_root", "fsopen", "fsconfig", "fsmount", "fspick"),
+    *("open_tree", "open_tree_attr", "move_mount", "mount_setattr"),
+)
+_FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
+_NEW_NAMESPACE = (
+    syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWCGROUP
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUSER
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWNET
+)
+_SET_MODE_FILTER = 1
+_NEW_LISTENER = 8
+
+
+def program(machine: str = platform.machine()) -> bytes:
+    """Build the filter for a machine's own system calls; `GuardError` for a machine without a table."""
+    number = syscalls.numbers(machine)
+    parts = [_prologue(machine)]
+    parts += [_when(number[name], _fail(errno.ENOSYS)) for name in _ABSENT]
+    parts += [_when(number[name], _fail(errno.EPERM)) for name in _REFUSED]
+    # In clone the low byte is the exit signal, so only unshare can ask for a time namespace.
+    parts.append(_when(number["clone"], _fail_on_bits(0, _NEW_NAMESPACE, errno.EPERM)))
+    unshared = _NEW_NAMESPACE | syscalls.CLONE_NEWTIME
+    parts.append(_when(number["unshare"], _fail_on_bits(0, unshared, errno.EPERM)))
+    parts.append(_when(number["socket"], _fail_unless(0, _FAMILIES, errno.EAFNOSUPPORT)))
+    parts.append(_when(number["seccomp"], _refuse_listener()))
+    parts.append(_return(ALLOW))
+    return b"".join(parts)
+
+
+def _prologue(machine: str) -> bytes:
+    native = _load(_ARCH_AT) + _step(_IF_EQUAL, _ARCHITECTURES[machine], 1, 0) + _return(KILL_PROCESS)
+    number = _load(_NUMBER_AT)
+    if machine == "x86_64":
+        number += _step(_IF_AT_LEAST, _X32_BIT, 0, 1) + _fail(errno.ENOSYS)
+    return native + number
+
+
+def _when(number: int, body: bytes) -> bytes:
+    """Run `body`, which must return, for one system call number."""
+    return _step(_IF_EQUAL, number, 0, len(body) // 8) + body
+
+
+def _fail_on_bits(argument: int, bits: int, error: int) -> bytes:
+    return _load_argument(argument) + _step(_IF_ANY_BIT, bits, 0, 1) + _fail(error) + _return(ALLOW)
+
+
+def _fail_unless(argument: int, values: tuple[int, ...], error: int) -> bytes:
+    tests = b"".join(_step(_IF_EQUAL, value, 0, 1) + _return(ALLOW) for value in values)
+    return _load_argument(argument) + tests + _fail(error)
+
+
+def _refuse_listener() -> bytes:
+    """Say what the kernel says when there is a listener: another one would decide on calls in our place."""
+    other = _load_argument(0) + _step(_IF_EQUAL, _SET_MODE_FILTER, 1, 0) + _return(ALLOW)
+    return other + _fail_on_bits(1, _NEW_LISTENER, errno.EBUSY)
+
+
+def _load(offset: int) -> bytes:
+    return _step(_LOAD, offset)
+
+
+def _load_argument(index: int) -> bytes:
+    # The low half: each argument looked at is an int to the kernel, which ignores the rest too.
+    return _load(_ARGUMENTS_AT + 8 * index)
+
+
+def _fail(error: int) -> bytes:
+    return _return(_ERRNO | error)
+
+
+def _return(value: int) -> bytes:
+    return _step(_RETURN, value)
+
+
+def _step(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, then, otherwise, value)

@@ -1,0 +1,55 @@
+"""Telling the outcome of a run: stored, written where asked, printed. Imported after the command only."""
+
+import sys
+from collections.abc import Sequence
+
+from pratique.backends import memory
+from pratique.errors import GuardError
+from pratique.model import Coverage
+from pratique.policy.model import Policy
+from pratique.runs import report as reports
+from pratique.runs import text, trace
+from pratique.runs.run import Run
+from pratique.runs.store import ReportFile, Store
+from pratique.session import Outcome, Request
+
+
+def tell(
+    outcome: Outcome, fail_on: str, quiet: bool, report: ReportFile | None, record: ReportFile | None
+) -> int:
+    """Store, write and print the report; pratique's exit status."""
+    ending = reports.Ending(
+        coverage=_coverage(outcome),
+        fail_on=fail_on,
+        guard_lost=outcome.guard_lost,
+        notes=_notes(outcome),
+    )
+    told = reports.build(outcome.run.summary(), ending)
+    Store().save(told)
+    if report is not None:
+        report.write(told)
+    if record is not None:
+        trace.write(record, outcome.run, ending)
+    text.write(told, sys.stderr, quiet=quiet)
+    return int(told["run"]["pratique_status"])
+
+
+def _coverage(outcome: Outcome) -> Sequence[Coverage]:
+    """The rows proved on this boot; the first report of a boot proves them."""
+    try:
+        return () if outcome.guard_lost else memory.coverage(outcome.backend)
+    except GuardError:
+        return ()  # doctor says why; the run itself was guarded
+
+
+def _notes(outcome: Outcome) -> Sequence[str]:
+    started = [outcome.ended.error] if outcome.ended.error else []
+    return [*started, *outcome.gaps]
+
+
+def write_nested(file: ReportFile, outer: str, request: Request) -> None:
+    """Write the report of a run inside a run: nothing was judged here, and who judges instead."""
+    policy = Policy(digest="", profile="outer", rules=(), groups=())
+    run = Run(policy, request.argv, request.cwd, request.environment, "outer", {})
+    note = f"this run is inside run {outer}, whose report judges it; nothing was judged here"
+    file.write(reports.build(run.summary(), reports.Ending(notes=[note])))

@@ -1,0 +1,100 @@
+"""`pratique report`: show a run that was kept, or list the last ones."""
+
+import argparse
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pratique.errors import UsageError
+
+FORMATS = ("text", "json", "html")
+PLANNED = ("sarif", "ocsf", "cyclonedx", "in-toto")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the options of DESIGN section 9."""
+    parser = subparsers.add_parser("report", help="show the report of a run")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("run", nargs="?", metavar="RUN", help="id of a run, or its beginning")
+    which.add_argument("--last", action="store_true", help="the newest run (the default)")
+    which.add_argument("--since", metavar="TIME", help="list runs since 2h, 7d or 2026-01-31")
+    parser.add_argument(
+        "--allow", action="store_true", help="print only the [[allow]] stanzas of what was refused"
+    )
+    add_format(parser)
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Declare `--format`."""
+    parser.add_argument("--format", choices=(*FORMATS, *PLANNED), default="text", help="how (default: text)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report; 0, or the status of a wrong request."""
+    refuse_planned(args.format)
+    from pratique.runs.store import Store, as_json  # noqa: PLC0415 -- `--help` needs none of it
+
+    store = Store()
+    if args.since is not None:
+        return _since(list(store.since(moment(args.since))), args)
+    report = store.load(args.run) if args.run else store.last()
+    if args.allow:
+        from pratique.runs import text  # noqa: PLC0415 -- only what is printed is imported
+
+        sys.stdout.write(
+            as_json([f["allow"] for f in report["findings"]]).decode()
+            if args.format == "json"
+            else text.allows(report)
+        )
+        return 0
+    show(report, args.format)
+    return 0
+
+
+def show(report: dict[str, Any], how: str) -> None:
+    """Print one report on standard output."""
+    from pratique.runs import html, store, text  # noqa: PLC0415 -- only after the command
+
+    if how == "json":
+        sys.stdout.write(store.as_json(report).decode())
+    elif how == "html":
+        sys.stdout.write(html.page(report))
+    else:
+        text.write(report, sys.stdout)
+
+
+def refuse_planned(how: str) -> None:
+    """Say plainly that a format is not there yet."""
+    if how in PLANNED:
+        raise UsageError(f"--format {how} is not yet available", f"there are {', '.join(FORMATS)}")
+
+
+def moment(given: str, now: datetime | None = None) -> datetime:
+    """`2h`, `7d` ago, or a date or time in ISO form (UTC unless it says otherwise)."""
+    now = now or datetime.now(UTC)
+    ago = re.fullmatch(r"(\d{1,6})([smhdw])", given)
+    try:
+        if ago:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        time = datetime.fromisoformat(given)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"--since {given!r} is no time", "say 2h, 7d, 2026-01-31 or 2026-01-31T08:00Z"
+        ) from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _since(reports: list[dict[str, Any]], args: argparse.Namespace) -> int:
+    from pratique.runs import store, text  # noqa: PLC0415 -- only after the command
+
+    if args.format == "html" or args.allow:
+        raise UsageError(
+            "--since lists runs; --allow and --format html need one", "name a run: pratique report RUN"
+        )
+    if args.format == "json":
+        sys.stdout.write(store.as_json(reports).decode())
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in map(text.listed, reports)) or "no run since then\n")
+    return 0

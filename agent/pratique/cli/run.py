@@ -1,0 +1,99 @@
+"""`pratique run`: guard one command from its first instruction to the last of its children."""
+
+import argparse
+import os
+import signal
+import sys
+
+from pratique import backends, nested
+from pratique.errors import UsageError
+from pratique.runs.store import ReportFile
+from pratique.session import Outcome, Request, guarded
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the options of DESIGN section 9."""
+    parser = subparsers.add_parser("run", help="run one command under guard", usage=_USAGE)
+    parser.add_argument(
+        "--profile", choices=("observe", "standard", "strict"), help="which rules hold (default: policy)"
+    )
+    parser.add_argument(
+        "--mode", choices=("enforce", "audit"), default="enforce", help="audit records and refuses nothing"
+    )
+    parser.add_argument(
+        "--backend",
+        choices=backends.names(),
+        default="auto",
+        help="how to guard (default: the strongest here)",
+    )
+    parser.add_argument("--policy", metavar="FILE", help="a policy file to trust for this run")
+    parser.add_argument("--report", metavar="FILE", help="write the pratique.report/v1 JSON there")
+    parser.add_argument("--trace", metavar="FILE", help="record every event there, for `pratique replay`")
+    parser.add_argument(
+        "--fail-on", choices=("none", "audit", "deny"), default="deny", help="status 3 from this action on"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing when the run is clean")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
+
+
+_USAGE = "pratique run [options] -- COMMAND [ARGUMENT ...]"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Guard the command; the exit status of docs/policy.md section 6."""
+    request = Request(
+        argv=_command(args.command),
+        cwd=_cwd(),
+        environment=dict(os.environ),
+        profile=args.profile,
+        mode=args.mode,
+        backend=args.backend,
+        policy=args.policy,
+        record=args.trace is not None,
+    )
+    outer = nested.outer_run(request.environment)
+    if outer is not None:
+        return _inside(outer, request, args)
+    # Opened before anything starts: a wrong place must not be found out after the install.
+    report, trace = (ReportFile(path) if path else None for path in (args.report, args.trace))
+    return _finish(guarded(request), args, report, trace)
+
+
+def _finish(
+    outcome: Outcome, args: argparse.Namespace, report: ReportFile | None, trace: ReportFile | None
+) -> int:
+    """Report once the command is gone; only now may anything heavy be imported."""
+    from pratique.cli import outcomes  # noqa: PLC0415
+
+    status = outcomes.tell(outcome, args.fail_on, args.quiet, report, trace)
+    number = outcome.ended.signal
+    if number is not None and outcome.guard_lost is None:
+        signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
+        os.kill(os.getpid(), number)
+    return status
+
+
+def _inside(outer: str, request: Request, args: argparse.Namespace) -> int:
+    """Hand over to the command: the outer run guards it already."""
+    if args.report:
+        from pratique.cli import outcomes  # noqa: PLC0415
+
+        outcomes.write_nested(ReportFile(args.report), outer, request)
+    if not args.quiet:
+        print(f"pratique: already guarded by run {outer}; this inner run adds nothing", file=sys.stderr)
+    sys.stderr.flush()
+    os.execvp(request.argv[0], request.argv)  # noqa: S606 (it is the command)
+
+
+def _command(words: list[str]) -> list[str]:
+    command = words[1:] if words[:1] == ["--"] else words
+    if not command:
+        raise UsageError("no command to run", f"usage: {_USAGE}")
+    return command
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109  (a deleted directory must give our error, not a traceback)
+    except FileNotFoundError as error:
+        raise UsageError("the current directory no longer exists", "cd to another one") from error

@@ -1,0 +1,48 @@
+"""Facts about this host that several parts need: homes, project root, state directories, the invoking user."""
+
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+
+_LOGIN_UIDS = range(1000, 60000)
+
+
+def homes(environment: Mapping[str, str]) -> list[str]:
+    """Every home whose secrets count: the command's `HOME`, root's and each login user's; existing ones, once."""
+    entries = pwd.getpwall()
+    named = [
+        entry.pw_dir for entry in entries if entry.pw_uid in (0, os.getuid()) or entry.pw_uid in _LOGIN_UIDS
+    ]
+    ordered = [environment.get("HOME", ""), *named]
+    resolved = (os.path.realpath(home) for home in ordered if home not in ("", "/"))
+    return [home for home in dict.fromkeys(resolved) if Path(home).is_dir() and home != "/"]
+
+
+def project_root(cwd: str) -> str:
+    """The git work tree above `cwd`, or `cwd` itself; what `.` means in groups and where `pratique.toml` is read."""
+    start = Path(cwd)
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return str(folder)
+    return cwd
+
+
+def state_dir() -> Path:
+    """Where cache, runs and trust are kept (docs/policy.md section 7); created 0700 by whoever writes first."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/pratique")
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "pratique"
+
+
+def boot_id() -> str:
+    """Identifier of this boot: capabilities found by trying hold until the next boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def invoking_ids() -> tuple[int, int]:
+    """Uid and gid of the person who typed the command, also through sudo; reports belong to them."""
+    if os.geteuid() == 0 and "SUDO_UID" in os.environ:
+        return int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "0"))
+    return os.getuid(), os.getgid()

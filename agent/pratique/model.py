@@ -1,0 +1,110 @@
+"""What flows between the layers: kernel → backend → runs → report. Frozen; no layer reaches into another.
+
+Times are seconds since the epoch (UTC). Paths, names and argv are `str` decoded with `surrogateescape`
+and may hold anything: they come from hostile code and are escaped only at the output.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pratique.words import Act, Action, Actor, Level, Quality, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which package code belongs to: `purl` and friends are None when unknown, never guessed."""
+
+    quality: Quality = Quality.UNKNOWN
+    purl: str | None = None
+    source: str | None = None
+    """URL the resolver took it from, user info and query removed."""
+    digest: str | None = None
+    """`sha256-<hex>` or an npm-style `sha512-<base64>`."""
+    direct: bool | None = None
+    """True when the user named the package, False when it was pulled in."""
+    candidates: tuple[str, ...] = ()
+
+
+UNKNOWN = Identity()
+
+
+class Kind(StrEnum):
+    """What an event reports."""
+
+    FORK = "fork"
+    EXEC = "exec"
+    EXIT = "exit"
+    ACT = "act"
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """An exec as the kernel saw it at `sched_process_exec`."""
+
+    exe: str
+    """`bprm->filename` as given by the caller."""
+    interp: str
+    """`bprm->interp`: differs from `exe` for a script."""
+    argv: tuple[str, ...]
+    cwd: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Only the few keys that name a package or mark a lifecycle script; never a secret."""
+    truncated: bool = False
+    pending: bool = False
+    """The process is stopped before its first instruction and waits for `Backend.settle`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing a labelled process did or tried."""
+
+    time: float
+    kind: Kind
+    pid: int
+    ppid: int
+    run: int
+    origin: int
+    """Number of the process at which package code began, 0 for none; unique in the run."""
+    stage: Stage
+    actor: Actor
+    act: Act | None = None
+    action: Action = Action.ALLOW
+    """What was done: AUDIT recorded, DENY refused, KILL ended its author."""
+    would: Action | None = None
+    """In audit mode: what would have been done."""
+    rule: str | None = None
+    """Id of the deciding rule; None when none applied."""
+    groups: tuple[str, ...] = ()
+    tainted: bool = False
+    level: Level | None = None
+    """How the refusal was achieved, for a refused act."""
+    target: Mapping[str, Any] = field(default_factory=dict)
+    """`path`, `to`, `address`, `port`, `protocol`, `name`, `exe`, `request`, `errno` …, as the act has them."""
+    exec: Exec | None = None
+    comm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a stopped process is: the answer to a pending exec."""
+
+    actor: Actor
+    stage: Stage
+    identity: Identity = UNKNOWN
+    new_origin: bool = False
+    """True where package (or project) code begins: the process becomes the origin of what it starts."""
+    reason: str = ""
+    """One phrase for the report: why it was taken for this actor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """One row of what is covered on this host now; `scenario` names the proof."""
+
+    act: Act
+    when: str
+    level: Level
+    reason: str
+    scenario: str | None = None

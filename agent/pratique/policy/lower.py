@@ -1,0 +1,172 @@
+"""A policy brought down to what a backend looks up: cells and networks, and places for file guards."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Network, Plan, Port
+from pratique.policy import globs
+from pratique.policy.model import Group, Policy
+from pratique.policy.places import Place, places, survey
+from pratique.words import Act, Action, Actor, Stage
+
+_WRITES = (Act.FILE_WRITE, Act.FILE_CREATE)
+_USUAL_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/snap/bin")
+_HOME_FOLDERS = (".local/bin", "bin", ".cargo/bin", ".bun/bin", ".npm-global/bin")
+# Files that stand for many programs or run other files: guarding them would guard everything.
+_SHARED = (
+    "busybox",
+    "toybox",
+    "coreutils",
+    "snap",
+    "env",
+    "bash",
+    "dash",
+    "sh",
+    "node",
+    "python",
+    "perl",
+    "ruby",
+)
+# Opened by nearly every program: a mark would put the guard into each start on the host. Their owner is root;
+# only code that is root already can write them (docs/policy.md section 8 names this gap).
+_HOT = (
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/ssl/certs",
+    "/etc/environment",
+    "/etc/profile",
+    "/etc/bash.bashrc",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """Which places are guarded how."""
+
+    read: list[Place]
+    """Existing places that somebody may not read, or that are recorded when read."""
+    create: list[Place]
+    """Missing places that somebody may not bring into being."""
+    exec: list[Place]
+    """Programs that somebody may not start; `path` is the file behind all links."""
+    readonly: list[str]
+    """Bound read-only on themselves in a wrapped run."""
+    masked: list[str]
+    """Sockets hidden in a wrapped run."""
+    ipc: list[Place]
+    """Sockets that somebody may not connect to."""
+    write: list[Place]
+    """Existing places that somebody may not open for writing."""
+    watch: list[str]
+    """Directories in which a new entry may bring another place into being: plan again then."""
+
+
+def lower(policy: Policy) -> Plan:
+    """The policy as the kernel looks it up; no cell means allow, group 0 is an object in no group."""
+    nets = [group for group in policy.groups if group.kind == "net"]
+    names = (*CODE_GROUPS, *(group.name for group in nets))
+    numbers = {name: index for index, name in enumerate(names, start=1)}
+    rules = tuple(rule.id for rule in policy.rules)
+    return Plan(
+        groups=names,
+        rules=rules,
+        networks=tuple(Network(cidr, numbers[group.name]) for group in nets for cidr in group.cidrs),
+        ports=tuple(Port(port, numbers[group.name]) for group in nets for port in group.ports),
+        cells=tuple(_cells(policy, numbers, {rule: index for index, rule in enumerate(rules, start=1)})),
+        audit=policy.mode == "audit",
+    )
+
+
+def file_plan(policy: Policy, homes: Sequence[str], project: str | None) -> FilePlan:
+    """Where on this host the policy's file, program and socket groups are, now."""
+    read = survey(_ruled(policy, "file", (Act.FILE_READ,)), homes, project)
+    write = survey(_ruled(policy, "file", _WRITES), homes, project)
+    return FilePlan(
+        read=[place for place in read.places if place.exists],
+        create=[place for place in write.places if not place.exists],
+        exec=list(_programs(_ruled(policy, "exe", (Act.EXEC,)), homes)),
+        readonly=_readonly(policy, homes, project),
+        masked=_masked(policy, homes, project),
+        ipc=places(_ruled(policy, "ipc", (Act.IPC_CONNECT,)), homes, project),
+        write=[place for place in write.places if place.exists and place.path not in _HOT],
+        watch=list(dict.fromkeys([*read.watch, *write.watch])),
+    )
+
+
+def _cells(policy: Policy, numbers: dict[str, int], rules: dict[str, int]) -> Iterable[Cell]:
+    code = [name for name in numbers if name.startswith("code.")]
+    nets = [name for name in numbers if name.startswith("net.")]
+    objects = {
+        Act.EXEC: [*code, ""],
+        Act.NET_CONNECT: [*nets, ""],
+        Act.NET_DNS: [*nets, ""],
+        Act.PROC_MEMORY: ["proc.outside", ""],
+    }
+    for act, names in objects.items():
+        for name, stage, actor, tainted in product(names, Stage, Actor, (False, True)):
+            found = policy.decide(stage, actor, act, [name], tainted)
+            if found.rule is not None and found.action is not Action.ALLOW:
+                number = rules[found.rule]
+                yield Cell(
+                    stage, actor, act, numbers.get(name, 0), tainted, found.action, number, found.locked
+                )
+
+
+def _ruled(policy: Policy, kind: str, acts: Sequence[Act], least: Action = Action.AUDIT) -> list[Group]:
+    """Groups of the kind on which package code draws at least this action for one of the acts."""
+    rows = (row for rule in policy.rules for row in rule.rows)
+    names = {
+        row.group for row in rows if row.act in acts and row.action >= least and Actor.PACKAGE in row.actors
+    }
+    return [group for group in policy.groups if group.kind == kind and group.name in names]
+
+
+def _readonly(policy: Policy, homes: Sequence[str], project: str | None) -> list[str]:
+    if policy.mode == "audit":
+        return []
+    denied = _ruled(policy, "file", _WRITES, Action.DENY)
+    found = places(_static(denied), homes, project)
+    return list(dict.fromkeys(place.path for place in found if place.exists))
+
+
+def _masked(policy: Policy, homes: Sequence[str], project: str | None) -> list[str]:
+    if policy.mode == "audit":
+        return []
+    denied = _ruled(policy, "ipc", (Act.IPC_CONNECT,), Action.DENY)
+    found = [place.path for place in places(_static(denied), homes, project) if place.exists]
+    # A socket that the user allows to some package must be there; shipped data alone does not open one.
+    patterns = [one for allow in policy.allows if not allow.source.startswith("rules/") for one in allow.ipc]
+    wanted = {path for path in found for one in patterns if _same_socket(one, path, homes, project)}
+    return [path for path in dict.fromkeys(found) if path not in wanted]
+
+
+def _same_socket(pattern: str, path: str, homes: Sequence[str], project: str | None) -> bool:
+    spelt = (pattern, pattern.replace("/var/run/", "/run/", 1))
+    return any(globs.matches(one, path, homes, project) for one in spelt)
+
+
+def _static(groups: Iterable[Group]) -> list[Group]:
+    return [
+        replace(group, paths=tuple(path for path in group.paths if path.startswith(group.static)))
+        for group in groups
+    ]
+
+
+def _programs(groups: Sequence[Group], homes: Sequence[str]) -> Iterable[Place]:
+    folders = [*_USUAL_FOLDERS, *(f"{home}/{folder}" for home in homes for folder in _HOME_FOLDERS)]
+    folders += [folder for folder in os.environ.get("PATH", "").split(":") if folder.startswith("/")]
+    paths = (
+        (f"{folder}/{name}", group.name) for group in groups for folder in folders for name in group.names
+    )
+    found = {(os.path.realpath(path), group): None for path, group in paths if os.path.lexists(path)}
+    return [Place(path, group, True, False, False) for path, group in found if _is_own_program(path)]
+
+
+def _is_own_program(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return os.path.isfile(path) and name.rstrip("0123456789.") not in _SHARED  # noqa: PTH113  (in a start-up path)

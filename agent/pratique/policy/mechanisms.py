@@ -1,0 +1,77 @@
+"""How each backend can refuse each act: what the compiler accepts and `rules explain` prints (docs/rules.md).
+
+A row here says what is used, not how well it works on a host: that is proved by `pratique doctor`.
+"""
+
+from pratique.words import Act
+
+# Backends of this version; the others are designed and not built yet.
+BUILT = ("hooks",)
+
+ANY = "*"
+_CHANGES = (
+    Act.FILE_LINK,
+    Act.FILE_RENAME,
+    Act.FILE_REMOVE,
+    Act.FILE_TRUNCATE,
+    Act.FILE_SETATTR,
+)
+_STATIC = "read-only binds where the place is static in a wrapped run; elsewhere not prevented"
+
+# (act, kind of group) → backend → how. What is missing cannot be asked for.
+_TABLE: dict[tuple[Act, str], dict[str, str]] = {
+    (Act.EXEC, "exe"): {"hooks": "fanotify, at the open for execution", "lsm": "bprm_check_security"},
+    (Act.EXEC, "code"): {
+        "hooks": "killed at sched_process_exec, before the first instruction",
+        "lsm": "bprm_check_security",
+    },
+    (Act.FILE_READ, "file"): {
+        "hooks": "fanotify, at the open",
+        "lsm": "file_open",
+        "rootless": "Landlock or FUSE",
+    },
+    (Act.FILE_WRITE, "file"): {
+        "hooks": "read-only binds where static; else told at the call, see doctor",
+        "lsm": "file_open",
+    },
+    (Act.FILE_CREATE, "file"): {
+        "hooks": "fanotify on the parent, at the open (an empty file may stay)",
+        "lsm": "inode_create",
+    },
+    **{(act, "file"): {"hooks": _STATIC, "lsm": "path and inode hooks"} for act in _CHANGES},
+    (Act.NET_CONNECT, "net"): {
+        "hooks": "cgroup connect and sendmsg",
+        "lsm": "socket_connect",
+        "rootless": "proxy",
+    },
+    (Act.NET_CONNECT, "code"): {"hooks": "cgroup connect, sock_create and post_bind", "lsm": "socket hooks"},
+    (Act.NET_CONNECT, ANY): {
+        "hooks": "cgroup connect and sendmsg",
+        "lsm": "socket_connect",
+        "rootless": "proxy",
+    },
+    (Act.NET_DNS, ANY): {"hooks": "cgroup egress: the question is dropped at send", "lsm": "cgroup egress"},
+    (Act.IPC_CONNECT, "ipc"): {"hooks": "masked in a wrapped run where static", "lsm": "unix_stream_connect"},
+    (Act.PROC_MEMORY, "code"): {
+        "hooks": "killed at the call, before it happens",
+        "lsm": "ptrace_access_check",
+    },
+    (Act.PROC_MEMORY, ANY): {"hooks": "killed at the call, before it happens", "lsm": "ptrace_access_check"},
+    (Act.PROC_SIGNAL, ANY): {"hooks": "Landlock scope in a wrapped run", "lsm": "task_kill"},
+    (Act.KERNEL_BPF, ANY): {"hooks": "system call filter in a wrapped run", "lsm": "bpf"},
+    (Act.NS_ENTER, ANY): {"hooks": "not prevented", "lsm": "userns_create"},
+    (Act.MOUNT, ANY): {"hooks": "not prevented", "lsm": "sb_mount, move_mount"},
+    (Act.RING, ANY): {"hooks": "system call filter in a wrapped run (ENOSYS)", "lsm": "uring hooks"},
+    (Act.PRIV_GAIN, ANY): {"lsm": "task_fix_setuid"},
+    (Act.EXEC_MAP, "code"): {"lsm": "mmap_file, file_mprotect"},
+}
+
+
+def lowerings(act: Act, kind: str) -> dict[str, str]:
+    """Backend → how it would refuse the act on a group of this kind; empty when none can."""
+    return _TABLE.get((act, kind), {})
+
+
+def kinds(act: Act) -> list[str]:
+    """The kinds of groups the act can be ruled on; `*` for any object."""
+    return [kind for each, kind in _TABLE if each is act]

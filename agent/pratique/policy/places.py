@@ -1,0 +1,166 @@
+"""Where the objects of a file group are on this host, now."""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+
+from pratique.policy.globs import is_magic
+from pratique.policy.model import Group
+
+# A pattern that fits more names than this in one directory is cut there: hostile code may fill a directory.
+_MOST_MATCHES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One path a group names here: absolute, its parent resolved, its last component as named."""
+
+    path: str
+    group: str
+    exists: bool
+    is_dir: bool
+    deep: bool
+    """The pattern ended in `/**`: everything below counts as well."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """The places found, and the directories in which a new entry may bring another place into being."""
+
+    places: list[Place] = field(default_factory=list)
+    watch: list[str] = field(default_factory=list)
+
+
+def places(groups: Iterable[Group], homes: Sequence[str], project: str | None) -> list[Place]:
+    """Expand the groups' patterns; missing places are kept when their parent directory exists.
+
+    A wildcard in the last name gives what fits it now, and one missing place that keeps the wildcard: what may come.
+    """
+    return survey(groups, homes, project).places
+
+
+def survey(groups: Iterable[Group], homes: Sequence[str], project: str | None) -> Survey:
+    """The places, and what to watch; lists directories only where a pattern needs it, and opens no file."""
+    finder = _Finder(homes, project)
+    for group in groups:
+        for pattern in _patterns(group):
+            finder.look(group.name, pattern)
+    return Survey(list(dict.fromkeys(finder.places)), list(dict.fromkeys(finder.watch)))
+
+
+def _patterns(group: Group) -> Iterator[str]:
+    yield from group.paths
+    if group.kind == "file":
+        for name in group.names:
+            yield f"~/{name}"
+            yield f"./{name}"
+
+
+class _Finder:
+    """One pass over the file system: every directory is resolved and listed at most once."""
+
+    def __init__(self, homes: Sequence[str], project: str | None) -> None:
+        self._homes = list(dict.fromkeys(os.path.realpath(home) for home in homes))
+        self._project = os.path.realpath(project) if project is not None else None
+        self._roots = [*self._homes, *([self._project] if self._project else [])]
+        self._resolved = cache(_directory)
+        self._listed = cache(_entries)
+        self.places: list[Place] = []
+        self.watch: list[str] = []
+
+    def look(self, group: str, pattern: str) -> None:
+        """Add what the pattern names."""
+        deep = pattern.endswith("/**")
+        for base, names in self._anchors(pattern.removesuffix("/**")):
+            folders = [base]
+            for name in names[:-1]:
+                folders = [inner for folder in folders for inner in self._inner(folder, name)]
+            for folder in folders:
+                self._look_in(group, folder, names[-1], deep)
+
+    def _anchors(self, pattern: str) -> Iterator[tuple[str, list[str]]]:
+        head, _, rest = pattern.partition("/")
+        bases = {"~": self._homes, ".": [self._project] if self._project else [], "": [""]}.get(head, [])
+        yield from ((base, rest.split("/")) for base in bases)
+
+    def _inner(self, folder: str, name: str) -> list[str]:
+        if not is_magic(name):
+            return [f"{folder}/{name}"]
+        # A link among the matches is not followed: it could lead anywhere, and was not named.
+        return [f"{folder}/{each}" for each, linked in self._matching(folder, name) if not linked]
+
+    def _matching(self, folder: str, pattern: str) -> list[tuple[str, bool]]:
+        hits = (entry for entry in self._listed(folder or "/") if fnmatchcase(entry[0], pattern))
+        return [entry for entry, _ in zip(hits, range(_MOST_MATCHES), strict=False)]
+
+    def _look_in(self, group: str, folder: str, name: str, deep: bool) -> None:
+        parent = self._resolved(folder or "/")
+        if parent is None:
+            self._watch_above(folder)
+            return
+        if not is_magic(name):
+            self._add(group, parent, name, deep)
+            return
+        self._watch_if_ours(parent)
+        for each, _ in self._matching(folder, name):
+            self._add(group, parent, each, deep)
+        self.places.append(Place(f"{parent.rstrip('/')}/{name}", group, False, False, deep))
+
+    def _add(self, group: str, parent: str, name: str, deep: bool) -> None:
+        path = f"{parent.rstrip('/')}/{name}"
+        mode = _mode(path, os.lstat)
+        if mode is None:
+            self._watch_if_ours(parent)
+        if mode is None or not stat.S_ISLNK(mode):
+            self.places.append(
+                Place(path, group, mode is not None, mode is not None and stat.S_ISDIR(mode), deep)
+            )
+            return
+        self._add_link(group, path, deep)
+
+    def _add_link(self, group: str, path: str, deep: bool) -> None:
+        """A link and, unless that is half the system, what it leads to: dotfiles often live elsewhere."""
+        target, mode = os.path.realpath(path), _mode(path, os.stat)
+        is_dir = mode is not None and stat.S_ISDIR(mode)
+        wide = is_dir and self._is_wide(target)
+        self.places.append(Place(path, group, mode is not None, is_dir, deep and not wide))
+        if mode is not None and not wide:
+            self.places.append(Place(target, group, True, is_dir, deep))
+
+    def _is_wide(self, folder: str) -> bool:
+        return folder.count("/") < 2 or any(f"{root}/".startswith(f"{folder}/") for root in self._roots)  # noqa: PLR2004
+
+    def _watch_above(self, folder: str) -> None:
+        while folder.count("/") > 1:
+            folder = folder.rpartition("/")[0]
+            if (parent := self._resolved(folder)) is not None:
+                self._watch_if_ours(parent)
+                return
+
+    def _watch_if_ours(self, folder: str) -> None:
+        if any(f"{folder}/".startswith(f"{root}/") for root in self._roots):
+            self.watch.append(folder)
+
+
+def _directory(path: str) -> str | None:
+    resolved = os.path.realpath(path)
+    mode = _mode(resolved, os.stat)
+    return resolved if mode is not None and stat.S_ISDIR(mode) else None
+
+
+def _entries(folder: str) -> list[tuple[str, bool]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry.name, entry.is_symlink()) for entry in entries)
+    except OSError:
+        return []
+
+
+def _mode(path: str, look: Callable[[str], os.stat_result]) -> int | None:
+    try:
+        return look(path).st_mode
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""The state of a run: events in, attribution and findings, report out. Imports no backend."""

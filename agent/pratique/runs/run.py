@@ -1,0 +1,396 @@
+"""The state of one run: events come in cheaply, are judged in batches, and become a summary at the end."""
+
+import errno
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pratique import host
+from pratique.managers.base import Manager, Stopped
+from pratique.model import UNKNOWN, Event, Kind, Settlement
+from pratique.policy.model import Policy
+from pratique.runs import attribution, redact, ulid
+from pratique.runs.attribution import Origin
+from pratique.runs.findings import Detections, Findings, Found, flat, found
+from pratique.runs.refusals import Places, absolute
+from pratique.runs.tree import Process, Tree, bounded
+from pratique.words import Act, Action, Actor, Stage
+
+_BATCH = 8_192
+_MOST_PEERS = 2_000
+# How a read-only bind of the static layer refuses: no rule but the guard's own set-up made it.
+_READ_ONLY = (errno.EROFS, errno.EBUSY)
+_GUARDED = (Actor.MANAGER, Actor.PROJECT, Actor.PACKAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Someone on the network that was asked for, and by whom."""
+
+    act: Act
+    address: str | None
+    port: int | None
+    name: str | None
+    actor: Actor
+    origin: int
+    action: Action
+
+    @classmethod
+    def of(cls, event: Event, act: Act) -> "Peer":
+        """What an event says of it."""
+        address, port, name = (event.target.get(key) for key in ("address", "port", "name"))
+        shown = (None if each is None else str(each) for each in (address, name))
+        return cls(act, next(shown), port, next(shown), event.actor, event.origin, event.action)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All that a report says of a run, before redaction and formatting."""
+
+    id: str
+    policy: Policy
+    command: tuple[str, ...]
+    cwd: str
+    backend: str
+    managers: Mapping[str, Manager]
+    environment: tuple[str, ...]
+    homes: tuple[str, ...]
+    number: int
+    manager: str | None
+    manager_argv: tuple[str, ...]
+    guarded: bool
+    """False when no manager, project or package code was ever seen: nothing was judged."""
+    started: float
+    ended: float
+    setup_seconds: float | None
+    exit_status: int | None
+    signal: int | None
+    lost_events: int
+    survivors: tuple[int, ...]
+    counts: Mapping[str, int]
+    by_actor: Mapping[tuple[str, Actor], int]
+    events_of: Mapping[int, int]
+    stages_of: Mapping[int, frozenset[Stage]]
+    origins: Mapping[int, Origin]
+    egress: Mapping[Peer, int]
+    findings: tuple[Found, ...]
+    findings_omitted: int
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The answer a stopped process got, as a trace keeps it."""
+
+    pid: int
+    actor: Actor
+    stage: Stage
+    origin: int
+    manager: str | None
+
+
+@dataclass(slots=True)
+class _End:
+    time: float
+    exit_status: int | None = None
+    signal: int | None = None
+    lost_events: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class Run:
+    """One guarded command. `add` only appends; `settle` and `summary` judge what was added, in order."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        command: Sequence[str],
+        cwd: str,
+        environment: Mapping[str, str],
+        backend: str,
+        managers: Mapping[str, Manager],
+        *,
+        clock: Callable[[], float] = time.time,
+        run_id: str | None = None,
+        number: int | None = None,
+        homes: Sequence[str] | None = None,
+        record: bool = False,
+    ) -> None:
+        self.policy = policy
+        self.managers = managers
+        self.written_by_package: Callable[[str], bool] = lambda _path: True
+        """Until a backend can say, no file proves anything."""
+        self._clock = clock
+        self._began = clock()
+        self.id = run_id or ulid.make(self._began)
+        self.number = number or int.from_bytes(os.urandom(8)) | 1
+        self._command, self._cwd, self._backend = tuple(command), cwd, backend
+        self._environment = tuple(redact.environment_names(environment))
+        self._homes = _homes(environment) if homes is None else tuple(homes)
+        self.recorded: list[Event | Settled] | None = [] if record else None
+        """With `record`: everything that came in, in order, for a trace."""
+        self._setup_seconds: float | None = None
+        self._survivors: tuple[int, ...] = ()
+        self._end: _End | None = None
+        self._queue: list[Event] = []
+        self._tree = Tree()
+        self._findings = Findings()
+        self._origins: dict[int, Origin] = {}
+        self._memory: dict[str, dict[str, object]] = {}
+        self._manager: tuple[str, tuple[str, ...]] | None = None
+        self._guarded = False
+        self._by_actor: Counter[tuple[str, Actor]] = Counter()
+        self._events_of: Counter[int] = Counter()
+        self._egress: Counter[Peer] = Counter()
+        self._stages_of: dict[int, frozenset[Stage]] = {}
+        self._detections: Detections | None = None
+        self._places: Places | None = None
+
+    def started(self, pid: int, setup_seconds: float | None = None) -> None:
+        """The command runs with this pid; setting the guard up took so long."""
+        self._setup_seconds = setup_seconds
+        self._queue.append(
+            Event(self._clock(), Kind.FORK, pid, os.getpid(), self.number, 0, Stage.RESOLVE, Actor.COMMAND)
+        )
+
+    def add(self, event: Event) -> None:
+        """Take an event in: an append, judged with its batch."""
+        self._queue.append(event)
+        if self.recorded is not None:
+            self.recorded.append(event)
+        if len(self._queue) >= _BATCH:
+            self._judge()
+
+    def settle(self, event: Event) -> tuple[Settlement, int]:
+        """Judge the stopped process of a pending exec that was added: what it is, and its origin number."""
+        self._judge()
+        above = attribution.sponsor(self._tree.at(event), self.managers)
+        memory = self._memory.setdefault(above.name if above else "", {})
+        settlement, child = attribution.judge(event, above, self.managers, memory, self.written_by_package)
+        number = self._origin_number(settlement, event)
+        if number and number not in self._origins:
+            self._begin_origin(number, settlement, event, child, above)
+        self._settled(
+            Settled(event.pid, settlement.actor, settlement.stage, number, above.name if above else None)
+        )
+        return settlement, number
+
+    def settled(self, origins: Sequence[Origin], settled: "Settled") -> None:
+        """Take over a settlement as it was recorded, after the event it answered (replay)."""
+        self._judge()
+        self._origins.update({origin.number: origin for origin in origins if origin.number == settled.origin})
+        self._settled(settled)
+
+    def survivors(self, pids: Sequence[int]) -> None:
+        """Labelled processes that outlived the command and its grace time."""
+        self._survivors = tuple(pids)
+        self._judge()
+        for pid in pids:
+            process = self._tree.of(pid)
+            if process is not None and self._detections is not None and self._detections.any:
+                self._outlived(process, self._detections)
+
+    def ended(
+        self, exit_status: int | None, signal: int | None, lost_events: int, counts: Mapping[str, int]
+    ) -> None:
+        """The command ended; what the backend lost and counted."""
+        self._end = _End(self._clock(), exit_status, signal, lost_events, dict(counts))
+
+    def summary(self) -> Summary:
+        """Judge what is left, and sum up; may be asked for again after more events."""
+        self._judge()
+        end = self._end or _End(self._clock())
+        return Summary(
+            id=self.id,
+            policy=self.policy,
+            command=self._command,
+            cwd=self._cwd,
+            backend=self._backend,
+            managers=self.managers,
+            environment=self._environment,
+            homes=self._homes,
+            number=self.number,
+            manager=self._manager[0] if self._manager else None,
+            manager_argv=self._manager[1] if self._manager else (),
+            guarded=self._guarded,
+            started=self._began,
+            ended=end.time,
+            setup_seconds=self._setup_seconds,
+            exit_status=end.exit_status,
+            signal=end.signal,
+            lost_events=end.lost_events,
+            survivors=self._survivors,
+            counts={**self._counted(), **end.counts},
+            by_actor=dict(self._by_actor),
+            events_of=dict(self._events_of),
+            stages_of=dict(self._stages_of),
+            origins=dict(self._origins),
+            egress=dict(self._egress),
+            findings=tuple(self._findings.all()),
+            findings_omitted=self._findings.omitted,
+            tree=self._tree,
+        )
+
+    def _judge(self) -> None:
+        queue, self._queue = self._queue, []
+        if self._detections is None:
+            self._detections = Detections(self.policy)
+        for event in queue:
+            self._take(event, self._detections)
+
+    def _take(self, event: Event, detections: Detections) -> None:
+        process = self._place(event)
+        if event.kind is Kind.EXIT:
+            if event.origin and not self._tree.living(event.origin):
+                detections.forget(event.origin)
+            return
+        if event.kind is Kind.FORK:
+            return
+        self._count(event, process)
+        self._record(event, process)
+        if detections.any:
+            self._detect(event, process, detections)
+
+    def _place(self, event: Event) -> Process:
+        if event.kind is Kind.FORK:
+            return self._tree.fork(event)
+        if event.kind is Kind.EXIT:
+            return self._tree.exit(event)
+        if event.kind is not Kind.EXEC or event.exec is None:
+            return self._tree.at(event)
+        process = self._tree.exec(event, event.exec)
+        if not event.exec.pending:
+            self._recognise(process, event.exec.argv)
+            self._label(process, event.actor, event.stage, event.origin)
+        return process
+
+    def _recognise(self, process: Process, argv: tuple[str, ...]) -> None:
+        if process.actor is not Actor.MANAGER:
+            return
+        name = attribution.recognise(argv, self.managers)
+        process.manager = name or process.manager
+        if name is not None and self._manager is None:
+            self._manager = (name, argv)
+
+    def _label(self, process: Process, actor: Actor, stage: Stage, origin: int) -> None:
+        self._tree.label(process, actor, stage, origin)
+        self._guarded = self._guarded or actor in _GUARDED
+        if origin:
+            self._stages_of[origin] = self._stages_of.get(origin, frozenset()) | {stage}
+
+    def _settled(self, settled: "Settled") -> None:
+        process = self._tree.of(settled.pid)
+        if process is not None:
+            process.manager = settled.manager if settled.actor in (Actor.MANAGER, Actor.HELPER) else None
+            self._label(process, settled.actor, settled.stage, settled.origin)
+        if self.recorded is not None:
+            self.recorded.append(settled)
+
+    def _origin_number(self, settlement: Settlement, event: Event) -> int:
+        begins = settlement.actor in (Actor.PROJECT, Actor.PACKAGE)
+        if begins and (settlement.new_origin or not event.origin):
+            return max(self._origins, default=0) + 1
+        return event.origin
+
+    def _begin_origin(
+        self,
+        number: int,
+        settlement: Settlement,
+        event: Event,
+        child: Stopped | None,
+        above: attribution.Sponsor | None,
+    ) -> None:
+        seen = event.exec
+        argv = child.argv if child else seen.argv if seen else ()
+        cwd = child.cwd if child else seen.cwd if seen else ""
+        name = above.name if above else None
+        self._origins[number] = Origin(
+            number, event.pid, bounded(argv), cwd, name, settlement, self._requested(above)
+        )
+
+    def _requested(self, above: attribution.Sponsor | None) -> tuple[str, ...]:
+        if above is None or above.name not in self.managers:
+            return ()
+        try:
+            return tuple(self.managers[above.name].requested(above.image.argv, above.image.cwd))
+        except (OSError, ValueError):
+            return ()  # a lock file that cannot be read only makes the report say less
+
+    def _count(self, event: Event, process: Process) -> None:
+        actor = process.actor if event.exec else event.actor
+        self._by_actor[event.act.word if event.act else event.kind.value, actor] += 1
+        self._events_of[process.origin if event.exec else event.origin] += 1
+        if event.act in (Act.NET_CONNECT, Act.NET_DNS):
+            peer = Peer.of(event, event.act)
+            if peer in self._egress or len(self._egress) < _MOST_PEERS:
+                self._egress[peer] += 1
+
+    def _counted(self) -> dict[str, int]:
+        total: Counter[str] = Counter()
+        for (word, _), number in self._by_actor.items():
+            total[word] += number
+        short = {Act.NET_CONNECT.word: "connect", Act.NET_DNS.word: "dns"}
+        return {"exec": 0, "connect": 0, **{short.get(word, word): number for word, number in total.items()}}
+
+    def _record(self, event: Event, process: Process) -> None:
+        if event.action is Action.ALLOW:
+            return
+        if event.rule is not None:
+            self._findings.add(found(event, process, event.rule, event.action, event.groups))
+        elif event.action is Action.DENY:
+            self._refused(event, process)
+
+    def _refused(self, event: Event, process: Process) -> None:
+        """A refusal by the static layer or permissions: it counts only where a rule speaks of the place."""
+        image = process.runs()
+        path = absolute(str(event.target.get("path") or ""), image.cwd if image else "")
+        if path is None or event.act is None:
+            return
+        if self._places is None:
+            self._places = Places(self.policy.groups, self._homes, host.project_root(self._cwd))
+        groups = self._places.groups_of(path)
+        decision = (
+            self.policy.decide(event.stage, event.actor, event.act, groups, event.tainted) if groups else None
+        )
+        if decision is not None and decision.rule is not None and decision.action > Action.ALLOW:
+            ours = decision.action >= Action.DENY or event.target.get("errno") in _READ_ONLY
+            audit = self.policy.mode == "audit" or not ours
+            evidence = found(event, process, decision.rule, Action.AUDIT if audit else Action.DENY, groups)
+            evidence.would = Action.DENY if audit and decision.action >= Action.DENY else None
+            evidence.target["path"] = path
+            self._findings.add(evidence)
+
+    def _outlived(self, process: Process, detections: Detections) -> None:
+        """Rules see a survivor as an event of its own kind."""
+        event = Event(
+            self._clock(),
+            Kind.EXIT,
+            process.pid,
+            0,
+            self.number,
+            process.origin,
+            process.stage,
+            process.actor,
+        )
+        origin = self._origins.get(process.origin)
+        purl = origin.settlement.identity.purl if origin else None
+        fields = {**flat(event, process, purl, None), "kind": "survivor", "act": None}
+        for rule in detections.fired(fields):
+            evidence = found(event, process, rule, Action.AUDIT, ())
+            evidence.target.update(exe=evidence.exe, pid=process.pid)
+            self._findings.add(evidence)
+
+    def _detect(self, event: Event, process: Process, detections: Detections) -> None:
+        origin = self._origins.get(event.origin)
+        identity = origin.settlement.identity if origin else UNKNOWN
+        fields = flat(event, process, identity.purl, origin.cwd if origin else None)
+        for rule in detections.fired(fields):
+            self._findings.add(found(event, process, rule, Action.AUDIT, event.groups))
+
+
+def _homes(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Homes both as they are and as the user's programs spell theirs: refusals carry the caller's string."""
+    spelt = environment.get("HOME", "")
+    return tuple(dict.fromkeys([*host.homes(environment), *([spelt] if spelt.startswith("/") else [])]))

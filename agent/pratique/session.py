@@ -1,0 +1,177 @@
+"""One guarded run from policy to report: the only place where policy, backend and run meet."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pratique import backends, host, managers, nested
+from pratique.backends.base import Backend, Command, Ended, Host
+from pratique.errors import GuardError
+from pratique.policy import allows, cache, sources
+from pratique.policy.model import Policy
+from pratique.runs.run import Run
+
+POLL_SECONDS = 0.1
+GRACE_SECONDS = 2.0
+
+# Ctrl-C and friends reach the command through the terminal; the guard must outlive it to report. Stopping the
+# guard would leave openers of marked files waiting, so Ctrl-Z does not stop it either.
+_LEFT_TO_THE_COMMAND = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked `pratique run` for."""
+
+    argv: list[str]
+    cwd: str
+    environment: dict[str, str]
+    profile: str | None = None
+    mode: str = "enforce"
+    backend: str = "auto"
+    policy: str | None = None
+    record: bool = False
+    """Keep every event for a trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run that ended, ready to be reported."""
+
+    run: Run
+    backend: Backend
+    ended: Ended
+    guard_lost: str | None
+    """Why the guard was lost in mid-run (the tree is dead then), or None."""
+    gaps: list[str]
+    """What this run could not cover, one line each."""
+
+
+def guarded(request: Request) -> Outcome:
+    """Run the command under guard until its last child is gone; `GuardError` if nothing was started."""
+    started = time.monotonic()
+    machine = Host(host.homes(request.environment), host.project_root(request.cwd), managers.patterns())
+    policy = cache.load(_sources(request, machine))
+    backend = backends.choose(request.backend, machine)
+    run = Run(
+        policy,
+        request.argv,
+        request.cwd,
+        request.environment,
+        backend.name,
+        managers.registry(),
+        record=request.record,
+    )
+    try:
+        backend.start(policy, run.number)
+        return _Watch(request, policy, backend, run).outcome(started)
+    finally:
+        backend.close()
+
+
+class _Watch:
+    """The loop that carries events from the backend to the run, and settlements back."""
+
+    def __init__(self, request: Request, policy: Policy, backend: Backend, run: Run) -> None:
+        self._policy = policy
+        self._backend = backend
+        self._run = run
+        self._command = Command(request.argv, request.cwd, {**request.environment, nested.MARK: run.id})
+
+    def outcome(self, started: float) -> Outcome:
+        self._run.written_by_package = self._backend.written_by_package
+        signals = _Signals()
+        try:
+            pid = self._backend.spawn(self._command)
+            signals.go_to(pid)
+            self._run.started(pid, setup_seconds=time.monotonic() - started)
+            lost = self._until(self._ended) or self._until(self._alone, GRACE_SECONDS)
+            self._run.survivors(self._backend.survivors())
+            lost = lost or self._finish()
+        finally:
+            signals.restore()
+        ended = self._ended() or Ended(None, signal.SIGKILL)
+        self._run.ended(ended.exit_status, ended.signal, self._backend.losses().total, self._backend.counts())
+        return Outcome(self._run, self._backend, ended, lost, self._backend.gaps())
+
+    def _until(self, done: Callable[[], object], seconds: float = float("inf")) -> str | None:
+        """Carry events until `done()`; what was lost if the guard broke, which has already ended the tree."""
+        deadline = time.monotonic() + seconds
+        try:
+            while not done() and time.monotonic() < deadline:
+                self._carry(POLL_SECONDS)
+        except GuardError as error:
+            return str(error)
+        return None
+
+    def _carry(self, timeout: float) -> None:
+        for event in self._backend.events(timeout):
+            self._run.add(event)
+            if event.exec is not None and event.exec.pending:
+                settlement, origin = self._run.settle(event)
+                granted = allows.allows_for(self._policy, settlement.identity, settlement.stage)
+                self._backend.settle(event, settlement, origin, granted)
+
+    def _finish(self) -> str | None:
+        try:
+            self._backend.finish()
+            self._carry(0)
+        except GuardError as error:
+            return str(error)
+        return None
+
+    def _ended(self) -> Ended | None:
+        return self._backend.ended()
+
+    def _alone(self) -> bool:
+        return not self._backend.survivors()
+
+
+def _sources(request: Request, machine: Host) -> sources.Request:
+    return sources.Request(
+        home=request.environment.get("HOME") or "/nonexistent",
+        project=machine.project,
+        profile=request.profile,
+        mode=request.mode,
+        files=(request.policy,) if request.policy else (),
+    )
+
+
+class _Signals:
+    """Terminal signals are left to the command, the others are passed on to it, until `restore`.
+
+    Handlers and not SIG_IGN: exec resets handlers, so the command starts with what it would have had.
+    """
+
+    def __init__(self) -> None:
+        self._command: int | None = None
+        self._early: list[int] = []
+        self._held = {number: signal.signal(number, _leave) for number in _LEFT_TO_THE_COMMAND}
+        self._held |= {number: signal.signal(number, self._forward) for number in _FORWARDED}
+
+    def go_to(self, pid: int) -> None:
+        """From now on the command is there to be signalled; a pid could be another process by then."""
+        self._command = os.pidfd_open(pid)
+        for number in self._early:
+            self._forward(number, None)
+
+    def restore(self) -> None:
+        for number, handler in self._held.items():
+            signal.signal(number, handler)
+        if self._command is not None:
+            os.close(self._command)
+
+    def _forward(self, number: int, _frame: object) -> None:
+        if self._command is None:
+            self._early.append(number)
+            return
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._command, number)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    """The terminal has sent it to the command as well."""

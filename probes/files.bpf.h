@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * What the returns of system calls tell: files that fresh code wrote, changes of names, refusals by the static
+ * layer, unix sockets reached. The arguments are still in the task's registers at exit, so nothing has to be
+ * kept between entry and return.
+ */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct file_record);
+} file_scratches SEC(".maps");
+
+static __always_inline struct file *file_of(__u64 fd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file;
+}
+
+/* Errors by which the static layer, permissions and our own hooks say no; others are everyday probing. */
+static __always_inline bool refusal(long ret)
+{
+	return ret == -EPERM || ret == -EACCES || ret == -EROFS || ret == -EBUSY;
+}
+
+static __always_inline int directory(const struct call *call, __u8 index)
+{
+	return index == WATCH_NO_ARGUMENT ? AT_FDCWD : (int)argument(call, index);
+}
+
+static __always_inline void tell_file(const struct label *label, const struct call *call, __u8 act, long ret)
+{
+	__u32 zero = 0;
+	struct file_record *file = bpf_map_lookup_elem(&file_scratches, &zero);
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 size;
+	long length;
+
+	if (!file)
+		return;
+	begin(&file->head, label, RECORD_FILE, act);
+	file->head.ppid = parent_of(task);
+	file->error = ret < 0 ? -ret : 0;
+	if (ret < 0) {
+		file->head.action = ACTION_DENY;
+		file->head.level = LEVEL_ENFORCED;
+	}
+	file->dirfd = directory(call, call->watch->dir);
+	file->dirfd_to = directory(call, call->watch->dir_to);
+	file->reserved = 0;
+	length = bpf_probe_read_user_str(file->path, sizeof(file->path), (void *)argument(call, call->watch->path));
+	if (length < 1 || length > FILE_PATH_MAX) {
+		file->path[0] = 0;
+		length = 1;
+	}
+	size = __builtin_offsetof(struct file_record, path) + length;
+	if (call->watch->to != WATCH_NO_ARGUMENT) {
+		size = sizeof(*file);
+		if (bpf_probe_read_user_str(file->to, sizeof(file->to), (void *)argument(call, call->watch->to)) < 1)
+			file->to[0] = 0;
+	}
+	send(&file->head, size, ret < 0);
+}
+
+static __always_inline void path_returned(const struct label *label, const struct call *call, long ret)
+{
+	if (refusal(ret) || (ret == 0 && call->watch->flags & WATCH_DONE))
+		tell_file(label, call, call->watch->act, ret);
+}
+
+static __always_inline __u64 open_flags(const struct call *call)
+{
+	__u64 flags;
+
+	if (call->watch->open_flags == WATCH_NO_ARGUMENT)
+		return O_CREAT | O_WRONLY | O_TRUNC;
+	flags = argument(call, call->watch->open_flags);
+	if (call->watch->flags & WATCH_INDIRECT && bpf_probe_read_user(&flags, sizeof(flags), (void *)flags))
+		return 0;
+	return flags;
+}
+
+/* Fresh from now on; the first change of a file that was there before this code is told. */
+static __always_inline void opened_for_writing(const struct label *label, const struct call *call, struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct inode_key key = key_of(inode);
+	__u64 run = label->run;
+	bool known = bpf_map_lookup_elem(&written, &key);
+
+	if (known)
+		return;
+	bpf_map_update_elem(&written, &key, &run, BPF_ANY);
+	if (!(BPF_CORE_READ(file, f_mode) & FMODE_CREATED))
+		tell_file(label, call, open_flags(call) & O_TRUNC ? ACT_FILE_TRUNCATE : ACT_FILE_WRITE, 0);
+}
+
+static __always_inline void opened_in_proc(const struct label *label, struct file *file);
+
+static __always_inline void opened(const struct label *label, const struct call *call, struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) == PROC_SUPER_MAGIC)
+		opened_in_proc(label, file);
+	else if (fresh_code(label) && BPF_CORE_READ(file, f_mode) & FMODE_WRITE &&
+		 (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG)
+		opened_for_writing(label, call, file);
+}
+
+static __always_inline void open_returned(const struct label *label, const struct call *call, long ret)
+{
+	struct file *file;
+	__u64 flags;
+
+	count(label->run, COUNT_OPEN);
+	if (label->actor == ACTOR_COMMAND)
+		return;
+	if (ret >= 0) {
+		file = file_of(ret);
+		if (file)
+			opened(label, call, file);
+		return;
+	}
+	if (!fresh_code(label) || !refusal(ret))
+		return;
+	flags = open_flags(call);
+	if (flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC))
+		tell_file(label, call, flags & O_CREAT ? ACT_FILE_CREATE : ACT_FILE_WRITE, ret);
+}
+
+static __always_inline struct unix_sock *unix_of(__u64 fd)
+{
+	struct file *file = file_of(fd);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct socket *socket;
+	struct sock *sock;
+
+	if (!file || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	sock = BPF_CORE_READ(socket, sk);
+	return BPF_CORE_READ(sock, __sk_common.skc_family) == AF_UNIX ? (struct unix_sock *)sock : NULL;
+}
+
+static __always_inline void name_peer(struct ipc_record *ipc, struct unix_sock *peer)
+{
+	struct unix_address *address = BPF_CORE_READ(peer, addr);
+	struct dentry *dentry = BPF_CORE_READ(peer, path.dentry);
+	int length = BPF_CORE_READ(address, len) - 2;
+
+	if (dentry)
+		ipc->peer = key_of(BPF_CORE_READ(dentry, d_inode));
+	if (!address || length <= 0)
+		return;
+	ipc->length = length > IPC_NAME_MAX ? IPC_NAME_MAX : length;
+	bpf_core_read(ipc->name, IPC_NAME_MAX, &address->name[0].sun_path);
+}
+
+/* The peer is the kernel's own, so links and relative names change nothing. Its death precedes its first send. */
+static __always_inline void reached(const struct label *label, struct unix_sock *peer)
+{
+	struct ipc_record ipc = {};
+	__u32 *group;
+	bool killed;
+
+	begin(&ipc.head, label, RECORD_IPC, ACT_IPC_CONNECT);
+	ipc.head.ppid = parent_of((void *)bpf_get_current_task());
+	name_peer(&ipc, peer);
+	decide(&ipc.head, GROUP_NONE);
+	group = bpf_map_lookup_elem(&ipc_keys, &ipc.peer);
+	if (group) {
+		decide(&ipc.head, *group);
+		ipc.head.group = *group;
+	}
+	killed = kill_if_refused(&ipc.head, LEVEL_KILLED_AFTER);
+	send(&ipc.head, sizeof(ipc), killed);
+}
+
+static __always_inline void unreached(const struct label *label, const struct call *call, long ret)
+{
+	struct ipc_record ipc = {};
+	void *address = (void *)argument(call, 1);
+	__u64 length = argument(call, 2);
+	__u16 family = 0;
+
+	bpf_probe_read_user(&family, sizeof(family), address);
+	if (family != AF_UNIX || length < 3)
+		return;
+	begin(&ipc.head, label, RECORD_IPC, ACT_IPC_CONNECT);
+	ipc.head.ppid = parent_of((void *)bpf_get_current_task());
+	ipc.head.action = refusal(ret) ? ACTION_DENY : ACTION_ALLOW;
+	ipc.head.level = refusal(ret) ? LEVEL_ENFORCED : 0;
+	ipc.error = -ret;
+	length -= 2;
+	if (length > IPC_NAME_MAX)
+		length = IPC_NAME_MAX;
+	ipc.length = length;
+	bpf_probe_read_user(ipc.name, length, address + 2);
+	send(&ipc.head, sizeof(ipc), true);
+}
+
+static __always_inline void connect_returned(const struct label *label, const struct call *call, long ret)
+{
+	struct unix_sock *sock, *peer;
+
+	if (ret < 0) {
+		if (fresh_code(label) && (refusal(ret) || ret == -ECONNREFUSED || ret == -ENOENT))
+			unreached(label, call, ret);
+		return;
+	}
+	sock = unix_of(argument(call, 0));
+	if (!sock)
+		return;
+	count(label->run, COUNT_IPC);
+	peer = (struct unix_sock *)BPF_CORE_READ(sock, peer);
+	if (peer)
+		reached(label, peer);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+/*
+ * The `hooks` backend's programs, one object: a subject per file, maps shared by all of them.
+ *
+ *   labels.bpf.h     who a process is: fork, exit                 tp_btf
+ *   recognise.bpf.h  which manager an argv starts
+ *   exec.bpf.h       what a process becomes; code groups          tp_btf, killed before
+ *   net.bpf.h        connect, addressed send, socket, bind        cgroup, enforced
+ *   calls.bpf.h      which system calls are watched
+ *   files.bpf.h      fresh files, evidence of refusals, unix      returns of calls
+ *   memory.bpf.h     other processes' memory                      entries of calls, killed
+ *   watch.bpf.h      the way from a call to its subject           tp_btf
+ *   keys.bpf.h       the kernel's names of inodes                 iterator
+ */
+#include <stdbool.h>
+#include <linux/bpf.h>
+
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "exec.h"
+#include "file.h"
+#include "ipc.h"
+#include "label.h"
+#include "memory.h"
+#include "net.h"
+#include "process.h"
+#include "tables.h"
+#include "words.h"
+
+#include "maps.bpf.h"
+#include "common.bpf.h"
+#include "labels.bpf.h"
+#include "recognise.bpf.h"
+#include "exec.bpf.h"
+#include "net.bpf.h"
+#include "calls.bpf.h"
+#include "files.bpf.h"
+#include "memory.bpf.h"
+#include "watch.bpf.h"
+#include "keys.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";

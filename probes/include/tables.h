@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* Keys and values of the maps that userspace fills. */
+#ifndef PRATIQUE_TABLES_H
+#define PRATIQUE_TABLES_H
+
+/* An inode as the kernel names it: stat(2) shows other device numbers on overlayfs and btrfs. */
+struct inode_key {
+	__u64 inode;
+	__u32 device;
+	__u32 generation;
+};
+
+/* What iter/task_file writes for each descriptor. */
+struct named_key {
+	struct inode_key key;
+	__u32 fd;
+	__u32 reserved;
+};
+
+/* Numbers of the code groups, in the order of CODE_GROUPS in plan.py. */
+enum code_group {
+	GROUP_NONE = 0,
+	GROUP_MEMFD = 1,
+	GROUP_DELETED = 2,
+	GROUP_SHM = 3,
+	GROUP_HIDDEN_TEMP = 4,
+	GROUP_FRESH = 5,
+	GROUP_OWN_PORT = 6,
+	GROUP_RAW_SOCKET = 7,
+	GROUP_OUTSIDE = 8,
+};
+
+struct cell_key {
+	__u8 stage;
+	__u8 actor;
+	__u8 act;
+	__u8 tainted;
+	/* GROUP_NONE: whatever the object */
+	__u16 group;
+	__u16 generation;
+};
+
+struct cell {
+	__u8 action;
+	/* in audit mode, the action that the rule asks for */
+	__u8 would;
+	__u8 locked;
+	__u8 reserved;
+	__u16 rule;
+	__u16 reserved2;
+};
+
+/* The generation's 32 bits always count. */
+struct net4_key {
+	__u32 prefix;
+	__u32 generation;
+	__u8 address[4];
+};
+
+struct net6_key {
+	__u32 prefix;
+	__u32 generation;
+	__u8 address[16];
+};
+
+struct port_key {
+	/* host order */
+	__u16 port;
+	__u16 generation;
+};
+
+/* Allows of one origin: the first 64 bits always count. Port 0 is any. */
+struct allow4_key {
+	__u32 prefix;
+	__u32 origin;
+	__u16 port;
+	__u16 reserved;
+	__u8 address[4];
+};
+
+struct allow6_key {
+	__u32 prefix;
+	__u32 origin;
+	__u16 port;
+	__u16 reserved;
+	__u8 address[16];
+};
+
+/* The kernel's memory of one socket made in a run. */
+struct socket_memory {
+	__u64 run;
+	__u64 last_address[2];
+	__u32 last_port;
+	__u32 reserved;
+};
+
+/* What a word means to the recogniser; see recognise.bpf.h. */
+enum token_role {
+	TOKEN_INTERPRETER = 1,
+	TOKEN_NATIVE = 2,
+	TOKEN_TARGET = 3,
+	TOKEN_MODULE = 4,
+	TOKEN_VERB = 5,
+	TOKEN_INTERPRETER_VALUE = 6,
+	TOKEN_VALUE = 7,
+	TOKEN_STOP = 8,
+	TOKEN_LETTER_MODULE = 9,
+	TOKEN_LETTER_VALUE = 10,
+	TOKEN_LETTER_STOP = 11,
+	/* hash 0: patterns that need no verb */
+	TOKEN_BARE = 12,
+};
+
+struct token_key {
+	/* FNV-1a of the word, or the letter itself */
+	__u64 hash;
+	__u32 role;
+	__u32 reserved;
+};
+
+enum watch_kind {
+	WATCH_NOTHING = 0,
+	WATCH_PATH = 1,
+	WATCH_OPEN = 2,
+	WATCH_CONNECT = 3,
+	WATCH_PTRACE = 4,
+	WATCH_VM_READ = 5,
+	WATCH_VM_WRITE = 6,
+	WATCH_PIDFD_GETFD = 7,
+};
+
+enum watch_flag {
+	/* told also when it succeeds */
+	WATCH_DONE = 1,
+	/* the open flags are behind a pointer (openat2) */
+	WATCH_INDIRECT = 2,
+};
+
+/* One system call, and in which argument each thing is that is told of it. */
+struct watch {
+	__u8 kind;
+	__u8 act;
+	__u8 path;
+	__u8 to;
+	__u8 dir;
+	__u8 dir_to;
+	__u8 open_flags;
+	/* enum watch_flag */
+	__u8 flags;
+};
+
+#define WATCH_CALLS 512
+#define WATCH_NO_ARGUMENT 0xff
+
+enum counter {
+	COUNT_EXEC = 0,
+	COUNT_FORK = 1,
+	COUNT_EXIT = 2,
+	COUNT_CONNECT = 3,
+	COUNT_DNS = 4,
+	COUNT_OPEN = 5,
+	COUNT_LISTEN = 6,
+	COUNT_IPC = 7,
+	LOST_RING = 8,
+	LOST_LABELS = 9,
+	LOST_READS = 10,
+};
+
+#define COUNTERS (LOST_READS + 1)
+
+struct counters {
+	__u64 value[COUNTERS];
+};
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * Reaching into other processes. Calls that name a victim are killed at entry; an opened /proc/PID/mem at the
+ * return of the open, before its first use.
+ */
+
+#define PTRACE_ATTACH 16
+#define PTRACE_SEIZE 0x4206
+
+static __always_inline __u32 tgid_of(struct pid *pid)
+{
+	struct hlist_node *node = BPF_CORE_READ(pid, tasks[PIDTYPE_PID].first);
+	struct task_struct *task;
+
+	if (!node)
+		return 0;
+	task = (void *)node - bpf_core_field_offset(struct task_struct, pid_links);
+	return BPF_CORE_READ(task, tgid);
+}
+
+static __always_inline bool outside(const struct label *label, __u32 victim)
+{
+	struct label *other;
+
+	if (victim == current_tgid())
+		return false;
+	other = bpf_map_lookup_elem(&labels, &victim);
+	return !other || other->run != label->run || other->origin != label->origin;
+}
+
+static __always_inline void judge_memory(const struct label *label, __u32 victim, __u32 how, __u8 level)
+{
+	struct memory_record memory = { .victim = victim, .how = how };
+	bool killed;
+
+	if (!victim || !outside(label, victim))
+		return;
+	begin(&memory.head, label, RECORD_MEMORY, ACT_PROC_MEMORY);
+	memory.head.ppid = parent_of((void *)bpf_get_current_task());
+	decide(&memory.head, GROUP_OUTSIDE);
+	memory.head.group = GROUP_OUTSIDE;
+	killed = kill_if_refused(&memory.head, level);
+	send(&memory.head, sizeof(memory), killed);
+}
+
+static __always_inline void opened_in_proc(const struct label *label, struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct proc_inode *proc;
+	char text[8] = {};
+	bool mem;
+
+	bpf_probe_read_kernel_str(text, sizeof(text), name);
+	mem = text[0] == 'm' && text[1] == 'e' && text[2] == 'm' && !text[3];
+	if (!mem && !(text[0] == 'e' && text[1] == 'n' && text[2] == 'v' && text[3] == 'i'))
+		return;
+	proc = (void *)inode - bpf_core_field_offset(struct proc_inode, vfs_inode);
+	judge_memory(label, tgid_of(BPF_CORE_READ(proc, pid)), mem ? MEMORY_PROC_MEM : MEMORY_PROC_ENVIRON,
+		     LEVEL_KILLED_BEFORE);
+}
+
+/* A number names a process of the caller's pid namespace; in an inner one only its own descendants have any. */
+static __always_inline bool numbers_are_ours(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return BPF_CORE_READ(task, thread_pid, level) == 0;
+}
+
+static __always_inline __u32 pidfd_process(__u64 fd)
+{
+	struct file *file = file_of(fd);
+	/* pidfs (6.9) keeps the process in the inode, older kernels in the file. */
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct pid *pid = BPF_CORE_READ(inode, i_private);
+
+	if (!pid)
+		pid = BPF_CORE_READ(file, private_data);
+	return tgid_of(pid);
+}
+
+static __always_inline void ptrace_entered(const struct label *label, const struct call *call)
+{
+	__u64 request = argument(call, 0);
+
+	if (request == PTRACE_ATTACH || request == PTRACE_SEIZE)
+		judge_memory(label, argument(call, 1), MEMORY_PTRACE, LEVEL_KILLED_BEFORE);
+}
+
+/* All but ptrace still happen once: into memory that dies, or (write) into the victim. */
+static __always_inline void memory_entered(const struct label *label, const struct call *call)
+{
+	__u8 kind = call->watch->kind;
+
+	if (kind == WATCH_PIDFD_GETFD)
+		judge_memory(label, pidfd_process(argument(call, 0)), MEMORY_PIDFD_GETFD, LEVEL_KILLED_AFTER);
+	if (!numbers_are_ours())
+		return;
+	if (kind == WATCH_PTRACE)
+		ptrace_entered(label, call);
+	else if (kind == WATCH_VM_READ)
+		judge_memory(label, argument(call, 0), MEMORY_VM_READ, LEVEL_KILLED_AFTER);
+	else if (kind == WATCH_VM_WRITE)
+		judge_memory(label, argument(call, 0), MEMORY_VM_WRITE, LEVEL_KILLED_AFTER);
+}

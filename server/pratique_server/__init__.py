@@ -1,0 +1,1 @@
+"""The collector: ingest, store and review (not built yet; see CHANGELOG)."""

@@ -1,0 +1,111 @@
+"""A scenario's surroundings: a home to rob, a place to send the loot, an index that serves the replica."""
+
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from lab.homes import Home
+from lab.index import Index
+from lab.ledger import HOMES, new_folder, sweep
+from lab.network import METADATA, Network
+from lab.packages import Package, build_sdist
+from lab.sink import Sink
+from lab.template import template
+
+SINK_PORTS = (8000, 8080, 8443)
+_INDEX_PORT = 8081
+
+
+class World:
+    """Enter it to have everything set up; leave it and nothing of it remains."""
+
+    def __init__(
+        self, sources: Sequence[Path], answers: Mapping[str, bytes] | None = None, metadata: bool = False
+    ) -> None:
+        self._sources = sources
+        self._metadata = metadata
+        self._stack = ExitStack()
+        self.sink = Sink(answers or {})
+        self.token = secrets.token_hex(6)
+
+    def __enter__(self) -> "World":
+        sweep()
+        with ExitStack() as stack:
+            self.network = stack.enter_context(Network(self._metadata))
+            self.folder, house = new_folder("work"), new_folder("home", HOMES)
+            for place in (self.folder, house):
+                stack.callback(shutil.rmtree, place, ignore_errors=True)
+            self.home = Home(house)
+            self._open_sinks(stack)
+            self.packages = self._build()
+            listener = self.network.listen(self.network.index, _INDEX_PORT)
+            self.index = Index(listener, self.packages)
+            stack.callback(self.index.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def site(self) -> Path:
+        """Where `pip install --target` puts what it built."""
+        return self.folder / "site"
+
+    def environment(self) -> dict[str, str]:
+        """Return what whoever installs has set: this home, the lab's tools, nothing of the host's set-up."""
+        return {
+            "HOME": str(self.home.folder),
+            "PATH": f"{template() / 'bin'}:{os.defpath}:/usr/sbin:/sbin",
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(self._made("tmp")),
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_NO_CACHE_DIR": "1",
+            "PIP_ROOT_USER_ACTION": "ignore",
+        }
+
+    def install(self, *names: str, isolated: bool = False) -> list[str]:
+        """Write a `pip install` command line; `isolated` lets pip make its own build environment."""
+        source = ["--index-url", self.index.url, "--trusted-host", self.index.host]
+        isolation = [] if isolated else ["--no-build-isolation"]
+        return ["pip", "install", *source, *isolation, "--target", str(self.site), *names]
+
+    def leaks(self) -> list[str]:
+        """Name the decoys whose secret reached any sink."""
+        return self.home.canaries_in(self.sink.received())
+
+    def words(self) -> dict[str, str]:
+        """Map what replicas may name (`@SINK@`, `@TOKEN@` and so on) to what it is here."""
+        return {
+            "SINK": self.network.sink,
+            "SINK6": self.network.sink6,
+            "METADATA": METADATA,
+            "TOKEN": self.token,
+            "MARKS": str(self._made("marks")),
+        }
+
+    def _build(self) -> list[Package]:
+        files = self._made("sdists")
+        return [build_sdist(source, self.words(), files) for source in self._sources]
+
+    def _made(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _open_sinks(self, stack: ExitStack) -> None:
+        for port in SINK_PORTS:
+            self.sink.serve(self.network.listen(self.network.sink, port))
+            self.sink.serve(self.network.listen(self.network.sink6, port))
+        self.sink.serve(self.network.listen(self.network.sink, 53, socket.SOCK_DGRAM))
+        if self._metadata:
+            self.sink.serve(self.network.listen(METADATA, 80))
+        stack.callback(self.sink.close)

@@ -1,0 +1,169 @@
+"""Bad days: interrupted, killed, doubled, nested. Nothing runs free, nothing stays, the host lives on."""
+
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lab.guard import end, guarded, read_report, run, settled, start
+from lab.residue import left_since, marked, snapshot
+from lab.world import World
+from scenarios.checks import ENFORCE
+from scenarios.runner import play
+from scenarios.scenario import load
+
+_PACKAGES = Path(__file__).parent / "packages"
+
+
+@pytest.fixture
+def harbour(lab: None) -> Iterator[World]:
+    """Surroundings whose index has `slow-boat`: its build starts two children and takes a minute."""
+    with World([_PACKAGES / "slow-boat-1.0.0"]) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+def test_signal_in_mid_install(guard: None, harbour: World, name: str) -> None:
+    """Ctrl-C, SIGTERM and hang-up end the install, its children and the guard, and leave nothing."""
+    before = snapshot()
+    with _MidInstall(harbour) as install:
+        number = signal.Signals[f"SIG{name}"]
+        # A terminal sends Ctrl-C to the whole foreground group, a supervisor its signals to one process.
+        (os.killpg if name == "INT" else os.kill)(install.process.pid, number)
+        install.process.wait(timeout=15)
+
+        assert install.process.returncode != 0
+        assert settled(install.mark) == []
+    assert left_since(before) == []
+    report = read_report(harbour.folder / "report.json")
+    assert report is not None
+    assert report["run"]["pratique_status"] in (install.process.returncode, 128 + number, 1)
+
+
+def test_signal_ends_a_plain_command_with_its_own_status(guard: None, harbour: World) -> None:
+    """A command that dies of the passed signal gives the caller that very death."""
+    mark = secrets.token_hex(8)
+    with start(
+        guarded(["sh", "-c", "echo up; exec sleep 60"]), harbour.environment(), harbour.folder, mark
+    ) as it:
+        assert it.stdout is not None
+        assert it.stdout.readline() == "up\n"
+        it.terminate()
+
+        assert it.wait(timeout=15) == -signal.SIGTERM
+    assert settled(mark) == []
+
+
+def test_agent_killed(guard: None, harbour: World) -> None:
+    """After kill -9 of the agent the tree dies, outsiders open guarded files at once, nothing is left."""
+    before = snapshot()
+    with _MidInstall(harbour) as install:
+        install.process.kill()
+        started = time.monotonic()
+        _read_as_outsider(harbour.home.path("~/.npmrc"), 1.0)
+
+        assert settled(install.mark, patience=3.0) == []
+        assert time.monotonic() - started < 3.5
+    assert left_since(before) == []
+
+
+def test_agent_stopped(guard: None, harbour: World) -> None:
+    """An agent that hangs (SIGSTOP) is declared dead by the guardian: the tree dies, outsiders go on."""
+    with _MidInstall(harbour) as install:
+        os.kill(install.process.pid, signal.SIGSTOP)
+        _until(lambda: set(marked(install.mark)) <= {install.process.pid}, 20)
+        _read_as_outsider(harbour.home.path("~/.npmrc"), 5.0)
+
+        assert not any("boat-" in _line(pid) for pid in marked(install.mark))
+
+
+def test_outsider_reads_during_a_run(guard: None, harbour: World) -> None:
+    """While a run holds, everybody else opens guarded files as ever."""
+    with _MidInstall(harbour):
+        _read_as_outsider(harbour.home.path("~/.npmrc"), 1.0)
+
+
+def test_survivors_are_ended_and_listed(guard: None, world: World) -> None:
+    """What outlives the command is ended after a short grace, and the report says who it was."""
+    report = world.folder / "report.json"
+    outcome = run(guarded(world.install("poll-keeper"), report), world.environment(), world.folder, report)
+
+    assert outcome.survivors == ()
+    assert outcome.report is not None
+    listed = {process["pid"]: process["argv"] for process in outcome.report["tree"]}
+    assert len(outcome.report["run"]["survivors"]) == 1
+    assert listed[outcome.report["run"]["survivors"][0]][-1].startswith("poller-")
+
+
+def test_two_runs_at_once(guard: None) -> None:
+    """Two guarded installs beside each other are both stopped, and each report names only its own."""
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda name: play(load(name), ENFORCE), ["O01", "O03"]))
+
+    assert [result.broken for result in results] == [[], []]
+
+
+def test_run_inside_a_run(guard: None, world: World) -> None:
+    """The inner run does nothing of its own, says so, and the outer one still refuses."""
+    inner = world.folder / "inner.json"
+    outcome = run(
+        guarded(guarded(world.install("poll-keeper"), inner)), world.environment(), world.folder, inner
+    )
+
+    assert outcome.status == 3
+    assert b"GET /user" not in world.sink.received()
+    assert outcome.report is not None
+    assert "inside" in inner.read_text(encoding="utf-8") or "outer" in inner.read_text(encoding="utf-8")
+
+
+def test_pretending_to_be_inside_a_run(guard: None, world: World) -> None:
+    """An exported variable cannot switch the guard off."""
+    command = ["env", "PRATIQUE_RUN=01HZZZZZZZZZZZZZZZZZZZZZZZ", *guarded(world.install("poll-keeper"))]
+    outcome = run(command, world.environment(), world.folder)
+
+    assert outcome.status == 3
+    assert b"GET /user" not in world.sink.received()
+
+
+class _MidInstall:
+    """A guarded install of `slow-boat`, left at the point where its build runs; ended whatever happens."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.mark = secrets.token_hex(8)
+        command = guarded(world.install("slow-boat"), world.folder / "report.json")
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = start(command, world.environment(), world.folder, self.mark, **quiet)
+
+    def __enter__(self) -> "_MidInstall":
+        _until((self._world.folder / "marks" / "started").exists, 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end(self.mark)
+        self.process.wait(timeout=10)
+
+
+def _until(happened: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def _read_as_outsider(path: Path, seconds: float) -> None:
+    done = subprocess.run(["cat", str(path)], capture_output=True, timeout=seconds, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _line(pid: int) -> str:
+    try:
+        return Path("/proc", str(pid), "cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

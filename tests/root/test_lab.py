@@ -1,0 +1,64 @@
+"""The laboratory itself: parallel worlds do not meet, and a crash leaves nothing of one."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from pyroute2 import IPRoute  # type: ignore[import-untyped]
+
+from lab.ledger import sweep
+from lab.world import World
+
+_DOOMED = """
+import json, signal
+from pathlib import Path
+from lab.ledger import system_place
+from lab.world import World
+with World([]) as world, system_place(Path("/run/pratique-lab/decoy/below/it")) as place:
+    place.touch()
+    print(json.dumps([str(world.folder), str(world.home.folder), str(place), world.network.sink]), flush=True)
+    signal.pause()
+"""
+
+
+def test_worlds_do_not_meet(lab: None) -> None:
+    """Two worlds at once have their own addresses, homes and secrets."""
+    with World([]) as one, World([]) as two:
+        assert one.network.sink != two.network.sink
+        assert one.home.folder != two.home.folder
+        assert not set(one.home.canaries.values()) & set(two.home.canaries.values())
+
+
+def test_crash_leaves_nothing(lab: None) -> None:
+    """A world killed by SIGKILL loses its network at once, and its files at the next sweep."""
+    command = [sys.executable, "-c", _DOOMED]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": "/usr/bin:/bin"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stdout is not None
+        *places, address = json.loads(process.stdout.readline())
+        assert _links(process.pid)
+        assert all(Path(place).exists() for place in places)
+        process.send_signal(signal.SIGKILL)
+    _settle(process.pid)
+    sweep()
+
+    assert _links(process.pid) == []
+    assert not any(Path(place).exists() for place in places)
+    assert not Path("/run/pratique-lab/decoy").exists()
+    assert address.startswith("203.0.113.")
+
+
+def _links(pid: int) -> list[str]:
+    with IPRoute() as route:
+        names = [link.get("ifname") for link in route.get_links()]
+    return [name for name in names if name.startswith(f"prlab{pid:x}v")]
+
+
+def _settle(pid: int) -> None:
+    # The kernel takes a dead namespace apart in a worker of its own, some milliseconds later.
+    for _ in range(40):
+        if not _links(pid):
+            return
+        subprocess.run(["sleep", "0.05"], check=True)

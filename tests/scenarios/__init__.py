@@ -1,0 +1,1 @@
+"""Benign replicas of documented attacks, one folder each: source of the packages and `scenario.yaml`."""

@@ -1,0 +1,95 @@
+"""Every row of the coverage table is proved by an attempt, and claims no more than was seen."""
+
+import signal
+
+import pytest
+
+from pratique.backends import decoys, proof
+from pratique.backends.attempts import ATTEMPTS, Outcome
+from pratique.backends.coverage import ROWS
+from pratique.backends.proof import Attempt, Trial
+from pratique.words import Act, Level
+
+
+def row(claim: Level) -> Attempt:
+    """Make a row with that claim."""
+    return Attempt("file.read", Act.FILE_READ, "any", claim, "as designed", lambda _: True)
+
+
+DONE = Trial(Outcome(1), happened=True)
+REFUSED = Trial(Outcome(1, error=13), happened=False)
+KILLED = Trial(Outcome(1, signal=signal.SIGKILL), happened=False)
+LATE = Trial(Outcome(1, signal=signal.SIGKILL), happened=True)
+TOLD = Trial(Outcome(1), happened=True, told=True)
+
+
+def test_every_act_has_a_row() -> None:
+    """No act of the closed list is passed over in silence."""
+    assert {attempt.act for attempt in ROWS} == set(Act)
+
+
+def test_every_row_has_its_attempt_and_every_attempt_its_row() -> None:
+    """A level without a proof, or a proof that nobody runs, is a defect."""
+    assert sorted(attempt.id for attempt in ROWS) == sorted(ATTEMPTS)
+    assert all(attempt.attempt is ATTEMPTS[attempt.id] for attempt in ROWS)
+
+
+def test_rows_are_told_apart() -> None:
+    """Act and circumstance name a row in a report."""
+    assert len({(attempt.act, attempt.when) for attempt in ROWS}) == len(ROWS)
+
+
+def test_every_act_is_decided_by_the_policy_of_the_proof() -> None:
+    """What is not forbidden cannot be refused: only mappings are left to show that they are blind."""
+    ruled = {row.act for rule in decoys.policy().rules for row in rule.rows}
+
+    assert set(Act) - ruled == {Act.EXEC_MAP}
+
+
+def test_policy_of_the_proof_names_only_its_groups() -> None:
+    """A row for a group that does not exist would prove nothing."""
+    policy = decoys.policy()
+    names = {group.name for group in policy.groups} | {"*"}
+
+    assert {row.group for rule in policy.rules for row in rule.rows} <= names
+
+
+@pytest.mark.parametrize(
+    ("trial", "level"),
+    [
+        (REFUSED, Level.ENFORCED),
+        (KILLED, Level.KILLED_BEFORE),
+        (LATE, Level.KILLED_AFTER),
+        (TOLD, Level.SEEN),
+        (DONE, Level.BLIND),
+        (Trial(None, happened=False), Level.BLIND),
+        (Trial(Outcome(1), happened=False), Level.BLIND),
+        (Trial(Outcome(1, error=0), happened=False), Level.BLIND),
+        (Trial(Outcome(1, error=13), happened=True), Level.BLIND),
+        (Trial(Outcome(1, signal=signal.SIGALRM), happened=False), Level.BLIND),
+        (Trial(Outcome(1, signal=signal.SIGALRM), happened=False, told=True), Level.BLIND),
+    ],
+)
+def test_level_is_what_the_trial_shows(trial: Trial, level: Level) -> None:
+    """Only an error and no act is enforced; an attempt that broke or never ran shows nothing."""
+    assert proof.observed(trial) == level
+
+
+@pytest.mark.parametrize("claim", list(Level))
+@pytest.mark.parametrize("trial", [REFUSED, KILLED, LATE, TOLD, DONE])
+def test_row_is_never_better_than_seen_nor_than_claimed(claim: Level, trial: Trial) -> None:
+    """The weaker of the two stands, and a row that disappoints says what came instead."""
+    found = proof.judge(row(claim), DONE, trial)
+
+    assert found.level == max(claim, proof.observed(trial))
+    assert found.reason.startswith("as designed") == (proof.observed(trial) <= claim)
+    assert found.scenario == "attempt:file.read"
+
+
+@pytest.mark.parametrize("control", [REFUSED, KILLED, Trial(None, happened=False)])
+def test_row_without_positive_control_is_blind(control: Trial) -> None:
+    """What cannot be done unguarded was not stopped by the guard."""
+    found = proof.judge(row(Level.ENFORCED), control, REFUSED)
+
+    assert found.level == Level.BLIND
+    assert found.reason.startswith("could not be tried here")

@@ -1,0 +1,180 @@
+"""Python's mirrors have the layout of the C structures, and decoding survives any bytes."""
+
+import ctypes
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pratique import resources
+from pratique.backends.hooks import capability, records, syscalls, tokens
+from pratique.backends.hooks.plan import CODE_GROUPS, Cell
+from pratique.backends.hooks.tables import allow_key, cells
+from pratique.managers.base import Pattern
+from pratique.words import Act, Action, Actor, Stage
+
+MIRRORS = {
+    "label": records.CLabel,
+    "origin_key": records.COriginKey,
+    "inode_key": records.CInodeKey,
+    "named_key": records.CNamedKey,
+    "cell_key": records.CCellKey,
+    "cell": records.CCell,
+    "net4_key": records.CNet4Key,
+    "net6_key": records.CNet6Key,
+    "port_key": records.CPortKey,
+    "allow4_key": records.CAllow4Key,
+    "allow6_key": records.CAllow6Key,
+    "token_key": records.CTokenKey,
+    "watch": records.CWatch,
+    "counters": records.CCounters,
+    "record": records.CRecord,
+    "fork_record": records.CFork,
+    "exit_record": records.CExit,
+    "lost_label_record": records.CLostLabel,
+    "exec_record": records.CExec,
+    "net_record": records.CNet,
+    "file_record": records.CFile,
+    "ipc_record": records.CIpc,
+    "memory_record": records.CMemory,
+}
+
+
+@pytest.fixture(scope="module")
+def btf() -> list[dict[str, Any]]:
+    """The types of the layout object."""
+    path = resources.probes() / "layout.bpf.o"
+    if shutil.which("bpftool") is None or not path.exists():
+        pytest.skip("needs bpftool and compiled probes (make -C probes)")
+    shown = subprocess.run(
+        ["bpftool", "-j", "btf", "dump", "file", str(path)], capture_output=True, check=True, timeout=30
+    )
+    types: list[dict[str, Any]] = json.loads(shown.stdout)["types"]
+    return types
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+def test_mirror_has_the_layout_of_c(btf: list[dict[str, Any]], name: str) -> None:
+    """Same size, same members, same offsets."""
+    (found,) = [entry for entry in btf if entry["kind"] == "STRUCT" and entry["name"] == name]
+    mirror = MIRRORS[name]
+    ours = {field: getattr(mirror, field).offset for field, _ in mirror._fields_}
+
+    assert {member["name"]: member["bits_offset"] // 8 for member in found["members"]} == ours
+    assert found["size"] == ctypes.sizeof(mirror)
+
+
+def test_every_shared_structure_has_a_mirror() -> None:
+    """A structure added to the headers is added here; the kernel's private ones are not shared."""
+    headers = Path(__file__).parents[2] / "probes" / "include"
+    text = "".join(path.read_text() for path in headers.glob("*.h") if path.name != "kernel.h")
+    private = {"socket_memory"}
+
+    assert set(re.findall(r"^struct (\w+) \{", text, re.MULTILINE)) - private == set(MIRRORS)
+
+
+def _enum(btf: list[dict[str, Any]], name: str) -> list[int]:
+    (found,) = [entry for entry in btf if entry["kind"] == "ENUM" and entry["name"] == name]
+    return [value["val"] for value in found["values"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("record_kind", sorted(records._DECODERS)),
+        ("label_flag", [records.PENDING, records.MIXED]),
+        ("origin_flag", [records.TAINTED]),
+        ("exec_flag", [records.TRUNCATED, records.EXEC_PENDING, records.UNREAD]),
+        ("net_flag", [records.ALLOWED, records.SEND, records.SOCKET]),
+        ("code_bit", [1 << bit for bit in range(5)]),
+        ("code_group", list(range(len(CODE_GROUPS) + 1))),
+        ("memory_how", list(range(1, len(records.MEMORY_HOW)))),
+        ("token_role", list(range(tokens.INTERPRETER, tokens.BARE + 1))),
+        ("watch_kind", [0, *range(syscalls._PATH, syscalls._PIDFD_GETFD + 1)]),
+        ("counter", list(range(len(records.COUNTERS)))),
+    ],
+)
+def test_numbers_are_those_of_c(btf: list[dict[str, Any]], name: str, ours: list[int]) -> None:
+    """No constant was added on one side only."""
+    assert _enum(btf, name) == ours
+
+
+@given(st.binary(max_size=5000))
+def test_decoding_never_raises(data: bytes) -> None:
+    """Any bytes are a record or None."""
+    records.decode(data)
+
+
+@given(st.sampled_from(sorted(records._DECODERS)), st.binary(min_size=0, max_size=4400))
+def test_known_kinds_with_any_content(kind: int, content: bytes) -> None:
+    """A well-formed head before hostile content decodes, or is told to be none."""
+    head = records.CRecord(kind=kind, stage=1, actor=5, act=1, comm=b"\xff\x1b")
+    _, least, _ = records._DECODERS[kind]
+    data = bytes(head) + content
+    decoded = records.decode(data)
+
+    assert (decoded is None) == (len(data) < least)
+    assert decoded is None or decoded.head.comm == "\udcff\x1b"
+
+
+@given(st.lists(st.binary(max_size=20).filter(lambda word: b"\0" not in word), min_size=1, max_size=9))
+def test_argv_keeps_every_word(argv: list[bytes]) -> None:
+    """Empty and undecodable words come back as they were."""
+    joined = b"".join(word + b"\0" for word in argv)
+    raw = records.CExec(argv_length=len(joined))
+    raw.head = records.CRecord(kind=records.EXEC, stage=1, actor=1)
+    data = bytes(raw)[: records.CExec.argv.offset] + joined
+    decoded = records.decode(data)
+
+    assert isinstance(decoded, records.ExecRecord)
+    assert [word.encode("utf-8", "surrogateescape") for word in decoded.argv] == argv
+
+
+def test_audit_keeps_what_a_cell_would_do() -> None:
+    """Deny and kill become audit; audit stays audit."""
+    row = Cell(Stage.BUILD, Actor.PACKAGE, Act.EXEC, 1, False, Action.KILL, 7, True)
+    (value,) = cells([row], 0, audit=True).values()
+    cell = records.CCell.from_buffer_copy(value)
+
+    assert (cell.action, cell.would, cell.rule, cell.locked) == (Action.AUDIT, Action.KILL, 7, 1)
+
+
+def test_the_stronger_of_two_cells_stays() -> None:
+    """In either order."""
+    weak = Cell(Stage.BUILD, Actor.PACKAGE, Act.EXEC, 1, False, Action.AUDIT, 1, False)
+    strong = Cell(Stage.BUILD, Actor.PACKAGE, Act.EXEC, 1, False, Action.DENY, 2, False)
+
+    assert cells([weak, strong], 0, audit=False) == cells([strong, weak], 0, audit=False)
+    assert [value[0] for value in cells([weak, strong], 0, audit=False).values()] == [Action.DENY]
+
+
+def test_allow_keys_cover_the_network() -> None:
+    """The prefix counts origin and port as well."""
+    assert allow_key(3, "10.1.0.0/16", 443)[0] == "allows4"
+    assert records.CAllow4Key.from_buffer_copy(allow_key(3, "10.1.0.0/16", 443)[1]).prefix == 64 + 16
+    assert records.CAllow6Key.from_buffer_copy(allow_key(3, "2001:db8::/32", 0)[1]).prefix == 64 + 32
+
+
+@pytest.mark.parametrize(
+    ("word", "base"), [("/usr/bin/pip3.11", "pip"), ("pip", "pip"), ("npm-cli.js", "npm-cli"), (".x", "")]
+)
+def test_basenames_are_cut_as_in_c(word: str, base: str) -> None:
+    """At the first digit or dot of the last component."""
+    assert tokens.base(word) == base
+
+
+def test_too_many_patterns_are_refused() -> None:
+    """The masks have 64 bits."""
+    with pytest.raises(ValueError, match="64"):
+        tokens.tokens([Pattern("x", (), ("x",), (), ())] * 65)
+
+
+def test_the_self_check_names_the_right_groups() -> None:
+    """Its group of addresses comes after the code groups."""
+    assert capability._PLAN.groups[capability._LOOPBACK - 1] == "net.loopback"
