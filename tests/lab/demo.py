@@ -4,6 +4,7 @@ From `tests/`: `python -m lab.demo`. Everything "remote" is a network namespace 
 is a decoy; nothing leaves the machine but an ordinary `pip install` of one real package, if an index answers.
 """
 
+import json
 import os
 import shlex
 import sys
@@ -28,6 +29,13 @@ _SOURCES = [
 ]
 _REAL, _LOCAL, _HOSTILE = "docopt", "fast-sums", "web-kit"
 _KEPT = Path(__file__).parents[2] / ".cache" / "demo"
+_LEVELS = {
+    "enforced": "an ordinary error",
+    "killed-before": "stopped before the act",
+    "killed-after": "author dead, act done",
+    "seen": "recorded",
+    "blind": "not seen",
+}
 _SECRET, _PLANTED = "~/.ssh/id_ed25519", "~/.profile"
 
 
@@ -75,13 +83,24 @@ def main() -> int:
 
 def _doctor(stage: Stage) -> bool:
     stage.chapter(1, "What this host can enforce")
-    outcome = stage.play([str(PRATIQUE), "doctor"], _lab_pip(stage.world))
-    stage.show(["pratique", "doctor"], outcome)
-    return outcome.status == 0
+    outcome = stage.play([str(PRATIQUE), "doctor", "--json"], _lab_pip(stage.world))
+    if outcome.status != 0:
+        stage.show(["pratique", "doctor"], outcome)
+        return False
+    told = json.loads(outcome.out)
+    rows = told["coverage"]
+    stage.say(
+        f"kernel {told['kernel']}, backend {told['backend']}: {len(rows)} kinds of act, each tried in a child"
+    )
+    for level, meaning in _LEVELS.items():
+        acts = [row for row in rows if row["level"] == level]
+        named = ", ".join(dict.fromkeys(row["act"] for row in acts))
+        stage.say(f"{len(acts):3} {level:14} {meaning}: {named}" if acts else f"  0 {level:14} {meaning}")
+    return bool(told["guarded"])
 
 
 def _clean(stage: Stage) -> bool:
-    stage.chapter(2, "A real package, built from source: nothing is refused, nothing is felt")
+    stage.chapter(2, "A real package, built from source: it installs as ever")
     install = ["pip", "install", "-q", "--no-binary", _REAL, _REAL]
     environment = _host_pip(stage.world)
     bare = stage.play(_unguarded(install), environment)
@@ -89,14 +108,14 @@ def _clean(stage: Stage) -> bool:
         stage.say("No package index answers from here: a local package that compiles C stands in.")
         install, environment = ["pip", "install", "-q", _LOCAL], _lab_pip(stage.world)
         bare = stage.play(_unguarded(install), environment)
-    outcome = stage.play(guarded(install), environment)
+    outcome = stage.play(guarded(install), environment | {"PIP_TARGET": str(stage.world.folder / "guarded")})
     stage.show(["pratique", "run", "--", *install], outcome)
     stage.say(f"{outcome.seconds:.1f} s with the guard, {bare.seconds:.1f} s without it just before")
     return outcome.status == 0
 
 
 def _blocked(stage: Stage) -> bool:
-    stage.chapter(3, "A replica of an attack: a dependency nobody named steals, phones home, plants itself")
+    stage.chapter(3, "A replica: a dependency nobody named steals, phones home, plants itself")
     report = _new_report()
     install = ["pip", "install", "-q", _HOSTILE]
     outcome = stage.play(guarded(install, report), _lab_pip(stage.world))
@@ -107,7 +126,7 @@ def _blocked(stage: Stage) -> bool:
 
 
 def _control(stage: Stage) -> bool:
-    stage.chapter(4, "The same install without the guard (decoy home, lab network): the theft is real")
+    stage.chapter(4, "The same install without the guard, in the lab: the theft is real")
     install = ["pip", "install", "-q", "--upgrade", _HOSTILE]
     outcome = stage.play(_unguarded(install), _lab_pip(stage.world))
     stage.show(install, outcome)

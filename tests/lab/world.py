@@ -41,6 +41,7 @@ class World:
             for place in (self.folder, house):
                 stack.callback(shutil.rmtree, place, ignore_errors=True)
             self.home = Home(house)
+            stack.callback(_remove_traces, self.token)
             self._open_sinks(stack)
             self.packages = self._build()
             listener = self.network.listen(self.network.index, _INDEX_PORT)
@@ -109,3 +110,9 @@ class World:
         if self._metadata:
             self.sink.serve(self.network.listen(METADATA, 80))
         stack.callback(self.sink.close)
+
+
+def _remove_traces(token: str) -> None:
+    """Replicas drop things in the shared temporary folder as real ones do; each name holds the world's token."""
+    for trace in Path("/tmp").glob(f"*{token}*"):
+        shutil.rmtree(trace) if trace.is_dir() else trace.unlink()

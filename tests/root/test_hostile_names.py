@@ -27,12 +27,13 @@ def loud(guard: None) -> Iterator[tuple[World, Outcome, Path]]:
 
 
 def test_hostile_names_are_found(loud: tuple[World, Outcome, Path]) -> None:
-    """Each hidden file with a hostile name was kept from running, and is in the report."""
+    """Each hidden file with a hostile name, and a read by the longest path there is, is in the report."""
     _, outcome, _ = loud
     executed = [finding for finding in outcome.findings if finding["act"] == "exec"]
 
     assert outcome.status == 3
-    assert sum(finding["count"] for finding in executed) >= 5
+    assert sum(finding["count"] for finding in executed) >= 7
+    assert [finding for finding in outcome.findings if finding["act"] == "file.read"]
 
 
 def test_terminal_output_cannot_be_forged(loud: tuple[World, Outcome, Path]) -> None:

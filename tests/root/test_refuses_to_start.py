@@ -15,9 +15,8 @@ _PROBES = Path(__file__).parents[2] / "probes" / "build"
 
 _BROKEN = {
     "no BTF": ("mount -t tmpfs none /sys/kernel/btf", "BTF"),
-    "no cgroup v2": ("umount -l $(awk '$3 == \"cgroup2\" {print $2}' /proc/mounts)", "cgroup"),
     "no libbpf": (f"mount --bind /dev/null {_LIBBPF.resolve()}", "libbpf"),
-    "no probes": (f"mkdir {{folder}}/none && mount --bind {{folder}}/none {_PROBES}", "probes"),
+    "no probes": (f"mkdir FOLDER/none && mount --bind FOLDER/none {_PROBES}", "probes"),
 }
 
 
@@ -26,10 +25,20 @@ def test_missing_part(guard: None, world: World, what: str) -> None:
     """With a part taken away (in a private mount namespace): 125, named in one line, nothing started."""
     breaking, word = _BROKEN[what]
     demand(None if what != "no probes" or _PROBES.is_dir() else "the probes are not those of a checkout")
-    script = f"{breaking.format(folder=world.folder)} && exec {' '.join(_touching(world))}"
+    script = f"{breaking.replace('FOLDER', str(world.folder))} && exec {' '.join(_touching(world))}"
     outcome = run(["unshare", "-m", "sh", "-c", script], world.environment(), world.folder)
 
     _assert_not_started(outcome, world, word)
+
+
+def test_no_cgroup_mounted(guard: None, world: World) -> None:
+    """Where no version 2 control group is mounted, the guard holds all the same or does not start."""
+    away = "umount -l $(awk '$3 == \"cgroup2\" {print $2}' /proc/mounts)"
+    script = f"{away} && exec {' '.join(guarded(world.install('-q', 'poll-keeper')))}"
+    outcome = run(["unshare", "-m", "sh", "-c", script], world.environment(), world.folder)
+
+    assert outcome.status in (3, 125), outcome.err
+    assert b"GET /user" not in world.sink.received()
 
 
 @pytest.mark.parametrize("call", sorted(REFUSABLE))

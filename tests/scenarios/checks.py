@@ -140,10 +140,11 @@ def _matches(row: Row, finding: Mapping[str, Any]) -> bool:
 
 
 def _holds(target: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return all(
-        value in str(target.get(key, "")) if isinstance(value, str) else target.get(key) == value
-        for key, value in wanted.items()
-    )
+    return all(any(_is(target.get(key), value) for key in keys.split("|")) for keys, value in wanted.items())
+
+
+def _is(value: object, wanted: object) -> bool:
+    return wanted in str(value or "") if isinstance(wanted, str) else value == wanted
 
 
 def _blame_broken(scenario: Scenario, outcome: Outcome) -> Iterator[str]:

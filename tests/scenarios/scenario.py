@@ -36,7 +36,7 @@ class Row:
     """Any of these: a backend may see the same thing as `file.write` or `file.create`."""
     group: str | None
     target: Mapping[str, Any]
-    """What the finding's target must hold; a string value only has to be contained."""
+    """What the finding's target must hold; a string has to be contained, `path|exe` is either key."""
     backends: Mapping[str, Expectation]
 
     @classmethod

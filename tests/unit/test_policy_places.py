@@ -28,10 +28,11 @@ def found(home: Path, *patterns: str, **fields: tuple[str, ...]) -> list[Place]:
 
 
 def test_existing_and_missing(home: Path) -> None:
-    """A missing place is kept when its directory exists, else not."""
-    assert found(home, "~/.aws/credentials", "~/.aws/config", "~/.azure/x") == [
+    """A missing place is kept; below missing folders, the first of them stands for it if nobody shares it."""
+    assert found(home, "~/.aws/credentials", "~/.aws/config", "~/.azure/x", "~/.local/share/y/z") == [
         Place(f"{home}/.aws/credentials", "g", True, False, False),
         Place(f"{home}/.aws/config", "g", False, False, False),
+        Place(f"{home}/.azure", "g", False, False, True),
     ]
 
 

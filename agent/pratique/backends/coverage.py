@@ -13,9 +13,7 @@ from pratique.model import Coverage
 from pratique.words import Act, Level
 
 _STATIC = "bound read-only before the command starts"
-_AFTER = (
-    "no answer can refuse it: its author is killed once the name is there, or what started it if it is gone"
-)
+_AFTER = "no answer can refuse it; its author is killed once the name is there"
 _FILTER = "the system call filter of a wrapped run"
 _DOMAIN = "the Landlock domain of a wrapped run"
 _CGROUP = "refused at the control group"
@@ -98,7 +96,8 @@ ROWS: tuple[Attempt, ...] = (
     _exec("exec.listed", Act.EXEC, "a listed program", _E, "the exec is answered by the agent"),
     _exec("exec.memfd", Act.EXEC, "a program that never had a name", _B, _AT_EXEC),
     _exec("exec.deleted", Act.EXEC, "a program whose name is gone", _B, _AT_EXEC),
-    _exec("exec.hidden", Act.EXEC, "a hidden file in a temporary directory", _B, _AT_EXEC),
+    _exec("exec.hidden", Act.EXEC, "a hidden file in a temporary directory", _E,
+          "the exec is answered by the agent; deeper ones are killed at exec"),
     _exec("exec.fresh", Act.EXEC, "a file package code wrote", Level.SEEN, "audited: installers do this"),
     _exec("exec.loader", Act.EXEC_MAP, "`ld.so FILE`", Level.BLIND, "the kernel names only ld.so"),
     _exec("exec.map", Act.EXEC_MAP, "a file mapped executable", Level.BLIND, "no hook here sees mappings"),

@@ -12,6 +12,8 @@ from pratique.policy.model import Group
 
 # A pattern that fits more names than this in one directory is cut there: hostile code may fill a directory.
 _MOST_MATCHES = 256
+# Any program may be the first to make one of these: that says nothing of what it will hold.
+_SHARED_FOLDERS = frozenset({".config", ".local", ".cache", "share", "state", "lib", "bin", "etc", "cache"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Survey:
 
 
 def places(groups: Iterable[Group], homes: Sequence[str], project: str | None) -> list[Place]:
-    """Expand the groups' patterns; missing places are kept when their parent directory exists.
+    """Expand the groups' patterns; missing places are kept, or the first folder missing on the way to them.
 
     A wildcard in the last name gives what fits it now, and one missing place that keeps the wildcard: what may come.
     """
@@ -99,7 +101,7 @@ class _Finder:
     def _look_in(self, group: str, folder: str, name: str, deep: bool) -> None:
         parent = self._resolved(folder or "/")
         if parent is None:
-            self._watch_above(folder)
+            self._above(group, folder)
             return
         if not is_magic(name):
             self._add(group, parent, name, deep)
@@ -133,16 +135,22 @@ class _Finder:
     def _is_wide(self, folder: str) -> bool:
         return folder.count("/") < 2 or any(f"{root}/".startswith(f"{folder}/") for root in self._roots)  # noqa: PLR2004
 
-    def _watch_above(self, folder: str) -> None:
+    def _above(self, group: str, folder: str) -> None:
+        """The first folder that is missing on the way stands for the place, unless many programs make it."""
         while folder.count("/") > 1:
-            folder = folder.rpartition("/")[0]
+            folder, _, name = folder.rpartition("/")
             if (parent := self._resolved(folder)) is not None:
+                if self._is_ours(parent) and name not in _SHARED_FOLDERS and not is_magic(name):
+                    self.places.append(Place(f"{parent}/{name}", group, False, False, True))
                 self._watch_if_ours(parent)
                 return
 
     def _watch_if_ours(self, folder: str) -> None:
-        if any(f"{folder}/".startswith(f"{root}/") for root in self._roots):
+        if self._is_ours(folder):
             self.watch.append(folder)
+
+    def _is_ours(self, folder: str) -> bool:
+        return any(f"{folder}/".startswith(f"{root}/") for root in self._roots)
 
 
 def _directory(path: str) -> str | None:

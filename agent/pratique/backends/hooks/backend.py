@@ -6,6 +6,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from pratique.backends.base import Command, Ended, Host, Losses, Support
 from pratique.backends.hooks import endpoints, launch, translate
@@ -66,7 +67,12 @@ class HooksBackend:
             policy, self._run, self._probes.label_of, self._probes.taint, self._host.homes, self._host.project
         )
         self._guard = FileGuard(
-            self._files.read, self._files.create, self._files.exec, self._judge.allows, self._judge.labelled
+            self._files.read,
+            self._files.create,
+            self._files.exec,
+            self._judge.allows,
+            self._judge.labelled,
+            dict.fromkeys(_temporary(), "code.hidden-temp"),
         )
         self._opened.append(self._guard.stop)
         fds = self._probes.fds()
@@ -83,7 +89,7 @@ class HooksBackend:
     def _name_objects(self, files: FilePlan) -> None:
         """Give the kernel the keys of what it decides by inode; what does not exist has none."""
         self._probes.add_exec_dir(_SHARED_MEMORY, "code.shm")
-        for folder in dict.fromkeys((*_TEMPORARY, os.environ.get("TMPDIR", _TEMPORARY[0]))):
+        for folder in _temporary():
             self._probes.add_exec_dir(folder, "code.hidden-temp")
         for place in files.ipc:
             if place.exists:
@@ -151,7 +157,7 @@ class HooksBackend:
             return
         action, would = effective(max(decision.action, Action.KILL), policy.mode)
         if action is Action.KILL:
-            self._end_author(appeared.pid, author.origin)
+            self._end_labelled(appeared.pid)
         yield Event(
             time=time.time(),
             kind=Kind.ACT,
@@ -170,16 +176,10 @@ class HooksBackend:
             target={"path": appeared.path},
         )
 
-    def _end_author(self, pid: int, origin: int) -> None:
-        """End the author; if it was a short-lived tool and is gone, the package's processes that started it."""
-        alive = self._probes.label_of(pid)
-        if alive is not None and alive.run == self._run:
+    def _end_labelled(self, pid: int) -> None:
+        label = self._probes.label_of(pid)
+        if label is not None and label.run == self._run:
             _end(pid)
-            return
-        for each in self.survivors() if origin else ():
-            label = self._probes.label_of(each)
-            if label is not None and label.origin == origin:
-                _end(each)
 
     def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
         """Fix the label, then its allows, then let the process make its first step."""
@@ -238,6 +238,11 @@ class HooksBackend:
                 self.finish()
         while self._opened:
             self._opened.pop()()
+
+
+def _temporary() -> list[str]:
+    named = os.path.realpath(os.environ.get("TMPDIR") or _TEMPORARY[0])
+    return [folder for folder in dict.fromkeys((*_TEMPORARY, named)) if Path(folder).is_dir()]
 
 
 def _end(pid: int) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pratique.backends.hooks.appearances import Appearances, Appeared
 from pratique.backends.hooks.gate import Gate, Judge, Labelled
@@ -21,8 +21,9 @@ class FileGuard:
     """Asks `judge` about every open of a secret, every create of a missing place, every exec of a program.
 
     `secrets` are guarded against any open (`file.read`), `missing` places against being made
-    (`file.create`), `programs` against exec; what exists among `missing` is left alone. Objects nobody
-    listed are allowed. If `judge` raises, a labelled process is refused and any other allowed.
+    (`file.create`), `programs` against exec; what exists among `missing` is left alone. `temporary` maps
+    directories to the group that starting a hidden file in them draws. Objects nobody listed are allowed.
+    If `judge` raises, a labelled process is refused and any other allowed.
 
     The groups exist from construction on, so that the guardian can be forked (holding `fd`) before
     `start()` makes a thread. The main loop calls `sweep()` when `notice_fd` is readable and at least
@@ -36,8 +37,10 @@ class FileGuard:
         programs: Sequence[Place],
         judge: Judge,
         labelled: Labelled,
+        temporary: Mapping[str, str] | None = None,
     ) -> None:
         self._places = (secrets, missing, programs)
+        self._temporary = dict(temporary or {})
         try:
             self._gate = Gate(judge, labelled)
         except OSError as error:
@@ -142,5 +145,7 @@ class FileGuard:
         for place in programs:
             if place.exists:
                 self._marks.guard_program(place)
+        for folder, group in self._temporary.items():
+            self._marks.guard_hidden(folder, group)
         self._marks.quieten()
         self._gate.index = self._marks.index

@@ -136,7 +136,8 @@ class Gate:
     def _claims(self, event: fanotify.Event, key: Key, path: str) -> Claims:
         claims = self.index.find(key, path)
         if event.mask & fanotify.OPEN_EXEC_PERM:
-            return tuple(claim for claim in claims if claim.act is Act.EXEC)
+            programs = tuple(claim for claim in claims if claim.act is Act.EXEC)
+            return programs + self.index.hidden(path)
         claims = tuple(claim for claim in claims if claim.act is not Act.EXEC)
         if claims or not self._labelled(event.pid):
             return claims

@@ -67,7 +67,7 @@ class Judge:
         if decision.action is Action.ALLOW or decision.locked:
             return decision
         granted = self._grants.get(label.origin, ())
-        target = {"path": path}
+        target = {"exe" if act is Act.EXEC else "path": path}
         if any(permits(allow, act, target, self._homes, self._project) for allow in granted):
             return NO_RULE
         return decision
@@ -97,7 +97,7 @@ class Judge:
             groups=groups,
             tainted=label.origin in self._tainted,
             level=Level.ENFORCED if action >= Action.DENY else None,
-            target={"path": path},
+            target={"exe" if act is Act.EXEC else "path": path},
         )
 
 

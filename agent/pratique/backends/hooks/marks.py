@@ -64,6 +64,11 @@ class Marks:
         if status:
             self.index.claim(_key(status), (Claim(Act.EXEC, place.group),))
 
+    def guard_hidden(self, folder: str, group: str) -> None:
+        """Guard the start of hidden files directly in a temporary directory, scripts included."""
+        if self._mark(folder, fanotify.OPEN_EXEC_PERM | fanotify.ON_CHILD):
+            self.index.temporary[folder] = (Claim(Act.EXEC, group),)
+
     def quieten(self) -> None:
         """Exempt the unguarded files of directories that are marked for a few names only.
 

@@ -59,6 +59,8 @@ class Index:
     def __init__(self) -> None:
         self.objects: dict[Key, Claims] = {}
         self.directories: dict[str, Directory] = {}
+        self.temporary: dict[str, Claims] = {}
+        """Directories in which starting a hidden file draws these claims."""
         self._named: dict[str, list[Directory]] = {}
         self._wide: list[Directory] = []
 
@@ -87,6 +89,11 @@ class Index:
         directory = self.directories.get(parent or "/")
         known = self.objects.get(key, ())
         return union(known, directory.claims(name)) if directory else known
+
+    def hidden(self, path: str) -> Claims:
+        """What starting the file means if it is a hidden one directly in a temporary directory."""
+        parent, _, name = path.rpartition("/")
+        return self.temporary.get(parent, ()) if name.startswith(".") else ()
 
     def search(self, key: Key, path: str) -> Claims:
         """The same for an object `find()` does not know: a bind mount in another namespace lies in `path`.
