@@ -49,7 +49,7 @@ clean: ## remove what was built, but the virtual environment
 # --- how setup does it --------------------------------------------------------------------------
 
 # package ↔ the file or command that shows it is there; found by looking, so other distributions work, too.
-NEEDS := clang=clang llvm=llvm-strip bpftool=bpftool gcc=gcc make=make git=git \
+NEEDS := clang=clang llvm=llvm-strip bpftool=bpftool gcc=gcc make=make git=git curl=curl \
 	libc6-dev=/usr/include/stdio.h libbpf-dev=/usr/include/bpf/bpf_helpers.h libbpf1=libbpf.so.1
 
 missing = for need in $(NEEDS); do \

@@ -1,31 +1,23 @@
 """A run inside a run: the outer guard already holds, so the inner one only says so (docs/policy.md section 6)."""
 
 import ctypes
-import errno
-import os
 from collections.abc import Mapping
 
+from pratique.backends import seccomp
+
 MARK = "PRATIQUE_RUN"
-_SYS_BPF = {"x86_64": 321, "aarch64": 280}
 
 
 def outer_run(environment: Mapping[str, str]) -> str | None:
     """Id of the run this process is already guarded by, or None.
 
-    The environment variable is only a hint that anyone may set; the outer guard's filter must also really refuse
-    something here, or an exported variable would switch the guard off.
+    The environment variable alone proves nothing: anyone may export it, and it would switch the guard off. The
+    outer run's filter must answer for itself, with an error that neither the kernel nor a container's filter gives.
     """
     run = environment.get(MARK)
-    return run if run and _filtered() else None
+    return run if run and _answered() else None
 
 
-def _filtered() -> bool:
-    """Whether a seccomp filter refuses bpf() to root: an empty map creation gives EINVAL where none does."""
-    if os.geteuid() != 0:
-        return False
-    number = _SYS_BPF.get(os.uname().machine)
-    if number is None:
-        return False
+def _answered() -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
-    attributes = ctypes.create_string_buffer(72)
-    return libc.syscall(number, 0, attributes, 72) == -1 and ctypes.get_errno() == errno.EPERM
+    return libc.prctl(seccomp.MARK_OPTION, 0, 0, 0, 0) == -1 and ctypes.get_errno() == seccomp.MARK_ERRNO

@@ -5,14 +5,16 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pratique import backends, host, managers, nested
 from pratique.backends.base import Backend, Command, Ended, Host
 from pratique.errors import GuardError
+from pratique.model import Event, Kind, Settlement
 from pratique.policy import allows, cache, sources
-from pratique.policy.model import Policy
+from pratique.policy.model import BLOCKED, Policy
 from pratique.runs.run import Run
+from pratique.words import Act, Action, Level
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 2.0
@@ -112,9 +114,16 @@ class _Watch:
         for event in self._backend.events(timeout):
             self._run.add(event)
             if event.exec is not None and event.exec.pending:
-                settlement, origin = self._run.settle(event)
-                granted = allows.allows_for(self._policy, settlement.identity, settlement.stage)
-                self._backend.settle(event, settlement, origin, granted)
+                self._settle(event)
+
+    def _settle(self, event: Event) -> None:
+        settlement, origin = self._run.settle(event)
+        if allows.blocked(self._policy, settlement.identity) is not None:
+            self._backend.refuse(event)
+            self._run.add(_blocked(event, settlement, origin))
+            return
+        granted = allows.allows_for(self._policy, settlement.identity, settlement.stage)
+        self._backend.settle(event, settlement, origin, granted)
 
     def _finish(self) -> str | None:
         try:
@@ -138,6 +147,23 @@ def _sources(request: Request, machine: Host) -> sources.Request:
         profile=request.profile,
         mode=request.mode,
         files=(request.policy,) if request.policy else (),
+    )
+
+
+def _blocked(event: Event, settlement: Settlement, origin: int) -> Event:
+    """What a `[[block]]` did: the package's process ended before its first instruction."""
+    return replace(
+        event,
+        kind=Kind.ACT,
+        origin=origin,
+        stage=settlement.stage,
+        actor=settlement.actor,
+        act=Act.EXEC,
+        action=Action.KILL,
+        rule=BLOCKED.id,
+        level=Level.KILLED_BEFORE,
+        target={"exe": event.exec.exe if event.exec else None},
+        exec=None,
     )
 
 

@@ -104,6 +104,9 @@ class Backend(Protocol):
     def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
         """Say what the stopped process of a pending exec is, which allows its origin has, and let it go on."""
 
+    def refuse(self, event: Event) -> None:
+        """End the stopped process of a pending exec before its first instruction."""
+
     def written_by_package(self, path: str) -> bool:
         """Whether package code of this run wrote the file: what it says then proves nothing."""
 

@@ -20,7 +20,8 @@ from pratique.words import Act, Action, Actor, Stage
 
 # Loopback addresses that nothing else uses; the policy calls them global, so that loopback is not exempt.
 _SINK = "127.66.1.1"
-_RESOLVER = "127.66.53.1"
+# Port 53 is one per address, and several proofs may go on at once.
+_RESOLVERS = tuple(f"127.66.53.{number}" for number in range(1, 255))
 
 _PERSISTENCE = (".bashrc", ".profile", ".bash_profile", ".bash_login", ".bash_logout")
 _MISSING = (".zshrc", ".zprofile", ".zlogin", ".zlogout")
@@ -135,7 +136,8 @@ class Ground:
         self._abstract = self._bind(socket.AF_UNIX, f"\0{self._abstract_name}")
         # Either may be impossible here; the control then fails, and the row says so.
         self._tcp6 = self._bind_if_possible(socket.AF_INET6, ("::1", 0))
-        self._dns = self._bind_if_possible(socket.AF_INET, (_RESOLVER, 53), socket.SOCK_DGRAM)
+        tried = (self._bind_if_possible(socket.AF_INET, (each, 53), socket.SOCK_DGRAM) for each in _RESOLVERS)
+        self._dns = next((server for server in tried if server is not None), None)
 
     def _bind(self, family: int, address: object, kind: int = socket.SOCK_STREAM) -> socket.socket:
         server = self._stack.enter_context(socket.socket(family, kind))
@@ -172,7 +174,7 @@ class Ground:
             tcp4=self._tcp4.getsockname(),
             tcp6=self._tcp6.getsockname()[:2] if self._tcp6 else ("::1", 9),
             udp=self._udp.getsockname(),
-            dns=(_RESOLVER, 53),
+            dns=self._dns.getsockname() if self._dns else (_RESOLVERS[0], 53),
             abstract=self._abstract_name,
             memory=self._memory.pid,
             target=self._target.pid,

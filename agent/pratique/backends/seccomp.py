@@ -9,6 +9,7 @@ import errno
 import platform
 import socket
 import struct
+from collections.abc import Mapping
 
 from pratique.backends import syscalls
 
@@ -48,6 +49,10 @@ _NEW_NAMESPACE = (
     | syscalls.CLONE_NEWPID
     | syscalls.CLONE_NEWNET
 )
+MARK_OPTION = 0x50524154
+"""A prctl option no kernel has: the filter of a run answers it with `MARK_ERRNO`, any other process gets EINVAL."""
+MARK_ERRNO = errno.EDOTDOT
+
 _SET_MODE_FILTER = 1
 _NEW_LISTENER = 8
 
@@ -55,7 +60,7 @@ _NEW_LISTENER = 8
 def program(machine: str = platform.machine()) -> bytes:
     """Build the filter for a machine's own system calls; `GuardError` for a machine without a table."""
     number = syscalls.numbers(machine)
-    parts = [_prologue(machine)]
+    parts = [_prologue(machine), _mark(number)]
     parts += [_when(number[name], _fail(errno.ENOSYS)) for name in _ABSENT]
     parts += [_when(number[name], _fail(errno.EPERM)) for name in _REFUSED]
     # In clone the low byte is the exit signal, so only unshare can ask for a time namespace.
@@ -66,6 +71,17 @@ def program(machine: str = platform.machine()) -> bytes:
     parts.append(_when(number["seccomp"], _refuse_listener()))
     parts.append(_return(ALLOW))
     return b"".join(parts)
+
+
+def mark(machine: str = platform.machine()) -> bytes:
+    """Build a filter that refuses nothing and only answers the mark, for runs that only record."""
+    native = _load(_ARCH_AT) + _step(_IF_EQUAL, _ARCHITECTURES[machine], 1, 0) + _return(ALLOW)
+    return native + _load(_NUMBER_AT) + _mark(syscalls.numbers(machine)) + _return(ALLOW)
+
+
+def _mark(number: Mapping[str, int]) -> bytes:
+    asked = _load_argument(0) + _step(_IF_EQUAL, MARK_OPTION, 0, 1) + _fail(MARK_ERRNO) + _return(ALLOW)
+    return _when(number["prctl"], asked)
 
 
 def _prologue(machine: str) -> bytes:

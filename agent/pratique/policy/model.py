@@ -123,6 +123,16 @@ class Decision:
     locked: bool = False
 
 
+BLOCKED = Rule(
+    id="package.blocked",
+    title="a package that the policy blocks",
+    severity="critical",
+    explain="The policy in force says that this package must not run at all.",
+    techniques=("T1195.002",),
+    locked=True,
+)
+"""The rule behind every `[[block]]`; it has no row, for it is about a package and not about an object."""
+
 NO_RULE = Decision(Action.ALLOW, None, None)
 
 
@@ -163,7 +173,7 @@ class Policy:
 
     @cached_property
     def _by_id(self) -> dict[str, Rule]:
-        return {rule.id: rule for rule in self.rules}
+        return {rule.id: rule for rule in (*self.rules, BLOCKED)}
 
     @cached_property
     def _groups(self) -> dict[str, Group]:

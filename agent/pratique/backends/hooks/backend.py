@@ -16,7 +16,7 @@ from pratique.backends.hooks.files import Appeared, FileGuard
 from pratique.backends.hooks.guardian import Guardian
 from pratique.backends.hooks.judge import Judge, effective
 from pratique.backends.hooks.probes import Probes
-from pratique.backends.hooks.static import StaticLayer
+from pratique.backends.hooks.static import RecordingLayer, StaticLayer
 from pratique.errors import GuardError
 from pratique.model import Coverage, Event, Kind, Settlement
 from pratique.policy.lower import FilePlan, file_plan, lower
@@ -97,8 +97,7 @@ class HooksBackend:
 
     def spawn(self, command: Command) -> int:
         """Start the command labelled, behind the static layer."""
-        layer = StaticLayer(self._files.readonly, self._files.masked, self._host.homes)
-        layer.prepare()
+        layer = self._layer()
         self._gaps = [*self._guard.gaps, *layer.gaps]
         try:
             self._child = launch.spawn(command, layer, self._label_command)
@@ -106,6 +105,15 @@ class HooksBackend:
             layer.close()
         self._wait.register(self._child.pidfd, select.EPOLLIN)
         return self._child.pid
+
+    def _layer(self) -> StaticLayer | RecordingLayer:
+        policy = self._judge.policy
+        answer = policy.decide(Stage.BUILD, Actor.PACKAGE, Act.KERNEL_BPF, ())
+        if policy.mode == "audit" or answer.action < Action.DENY:
+            return RecordingLayer()
+        layer = StaticLayer(self._files.readonly, self._files.masked, self._host.homes)
+        layer.prepare()
+        return layer
 
     def _label_command(self, pid: int) -> None:
         if not self._probes.set_label(pid, Actor.COMMAND, Stage.RESOLVE, 0):
@@ -191,6 +199,10 @@ class HooksBackend:
         self._authors.settled(event.pid, Author(origin, settlement.stage, settlement.actor))
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
+
+    def refuse(self, event: Event) -> None:
+        """End the stopped process of a pending exec."""
+        self._end_labelled(event.pid)
 
     def written_by_package(self, path: str) -> bool:
         """Whether package code of this run wrote the file."""

@@ -27,6 +27,27 @@ class _Step:
     run: Callable[[], None]
 
 
+class RecordingLayer:
+    """What a run that only records enters: it refuses nothing, and only lets an inner run know of the outer one."""
+
+    gaps: tuple[str, ...] = (
+        "only recording: calls that the static layer would answer (mounts, bpf, signals outside …) are not recorded",
+    )
+
+    def __init__(self) -> None:
+        self._program = seccomp.mark()
+
+    def enter(self) -> None:
+        """Enter, in the child; `GuardError` if that fails."""
+        try:
+            syscalls.install_filter(self._program)
+        except OSError as error:
+            raise GuardError(f"mark of the run: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 class StaticLayer:
     """Existing persistence places read-only, broker sockets dead, calls that could undo it refused.
 
