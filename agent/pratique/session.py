@@ -2,12 +2,14 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from pratique import backends, host, managers, nested
+from pratique import host, managers, nested
+from pratique.backends import choice
 from pratique.backends.base import Backend, Command, Ended, Host
 from pratique.errors import GuardError
 from pratique.model import Event, Kind, Settlement
@@ -51,14 +53,19 @@ class Outcome:
     """Why the guard was lost in mid-run (the tree is dead then), or None."""
     gaps: list[str]
     """What this run could not cover, one line each."""
+    closing: threading.Thread
+    """Takes the guard down meanwhile; to be joined before the end."""
 
 
-def guarded(request: Request) -> Outcome:
-    """Run the command under guard until its last child is gone; `GuardError` if nothing was started."""
+def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
+    """Run the command under guard until its last child is gone; `GuardError` if nothing was started.
+
+    `meanwhile` is done in a thread while the command runs.
+    """
     started = time.monotonic()
     machine = Host(host.homes(request.environment), host.project_root(request.cwd), managers.patterns())
     policy = cache.load(_sources(request, machine))
-    backend = backends.choose(request.backend, machine)
+    backend = choice.choose(request.backend, machine)
     run = Run(
         policy,
         request.argv,
@@ -68,29 +75,43 @@ def guarded(request: Request) -> Outcome:
         managers.registry(),
         record=request.record,
     )
+    watch = _Watch(request, policy, backend, run, meanwhile)
     try:
         backend.start(policy, run.number)
-        return _Watch(request, policy, backend, run).outcome(started)
-    finally:
+        ended, lost = watch.ended_and_lost(started)
+    except BaseException:
         backend.close()
+        raise
+    closing = threading.Thread(target=backend.close, name="pratique-close")
+    closing.start()
+    return Outcome(run, backend, ended, lost, backend.gaps(), closing)
 
 
 class _Watch:
     """The loop that carries events from the backend to the run, and settlements back."""
 
-    def __init__(self, request: Request, policy: Policy, backend: Backend, run: Run) -> None:
+    def __init__(
+        self,
+        request: Request,
+        policy: Policy,
+        backend: Backend,
+        run: Run,
+        meanwhile: Callable[[], None],
+    ) -> None:
         self._policy = policy
         self._backend = backend
         self._run = run
+        self._meanwhile = meanwhile
         self._command = Command(request.argv, request.cwd, {**request.environment, nested.MARK: run.id})
 
-    def outcome(self, started: float) -> Outcome:
+    def ended_and_lost(self, started: float) -> tuple[Ended, str | None]:
         self._run.written_by_package = self._backend.written_by_package
         signals = _Signals()
         try:
             pid = self._backend.spawn(self._command)
             signals.go_to(pid)
             self._run.started(pid, setup_seconds=time.monotonic() - started)
+            threading.Thread(target=self._meanwhile, name="pratique-meanwhile", daemon=True).start()
             lost = self._until(self._ended) or self._until(self._alone, GRACE_SECONDS)
             self._run.survivors(self._backend.survivors())
             lost = lost or self._finish()
@@ -98,7 +119,7 @@ class _Watch:
             signals.restore()
         ended = self._ended() or Ended(None, signal.SIGKILL)
         self._run.ended(ended.exit_status, ended.signal, self._backend.losses().total, self._backend.counts())
-        return Outcome(self._run, self._backend, ended, lost, self._backend.gaps())
+        return ended, lost
 
     def _until(self, done: Callable[[], object], seconds: float = float("inf")) -> str | None:
         """Carry events until `done()`; what was lost if the guard broke, which has already ended the tree."""

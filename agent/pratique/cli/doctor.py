@@ -7,8 +7,8 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from pratique import __version__, backends, host, managers
-from pratique.backends import condition, memory
+from pratique import __version__, host, managers
+from pratique.backends import choice, condition, memory
 from pratique.backends.base import Backend, Host, Support
 from pratique.errors import GuardError
 from pratique.model import Coverage
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _examine() -> dict[str, Any]:
     machine = Host(host.homes({}), "/", managers.patterns())
-    tried = [(backend, backend.supported()) for backend in backends.every(machine)]
+    tried = [(backend, backend.supported()) for backend in choice.every(machine)]
     working = next((backend for backend, support in tried if support.ok), None)
     rows, trouble = _prove(working) if working else ([], None)
     return {

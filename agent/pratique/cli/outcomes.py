@@ -47,9 +47,9 @@ def _notes(outcome: Outcome) -> Sequence[str]:
     return [*started, *outcome.gaps]
 
 
-def write_nested(file: ReportFile, outer: str, request: Request) -> None:
+def write_nested(path: str, outer: str, request: Request) -> None:
     """Write the report of a run inside a run: nothing was judged here, and who judges instead."""
     policy = Policy(digest="", profile="outer", rules=(), groups=())
     run = Run(policy, request.argv, request.cwd, request.environment, "outer", {})
     note = f"this run is inside run {outer}, whose report judges it; nothing was judged here"
-    file.write(reports.build(run.summary(), reports.Ending(notes=[note])))
+    ReportFile(path).write(reports.build(run.summary(), reports.Ending(notes=[note])))

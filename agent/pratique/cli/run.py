@@ -4,11 +4,16 @@ import argparse
 import os
 import signal
 import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from pratique import backends, nested
+from pratique.backends.hooks import early
 from pratique.errors import UsageError
-from pratique.runs.store import ReportFile
-from pratique.session import Outcome, Request, guarded
+
+if TYPE_CHECKING:
+    from pratique.runs.store import ReportFile
+    from pratique.session import Outcome, Request
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "--backend",
-        choices=backends.names(),
+        choices=backends.NAMES,
         default="auto",
         help="how to guard (default: the strongest here)",
     )
@@ -41,8 +46,15 @@ _USAGE = "pratique run [options] -- COMMAND [ARGUMENT ...]"
 
 def run(args: argparse.Namespace) -> int:
     """Guard the command; the exit status of docs/policy.md section 6."""
+    command = _command(args.command)
+    outer = nested.outer_run(os.environ)
+    if outer is None and os.geteuid() == 0:
+        early.begin()
+    from pratique.runs.store import ReportFile  # noqa: PLC0415  (while the programs load)
+    from pratique.session import Request, guarded  # noqa: PLC0415
+
     request = Request(
-        argv=_command(args.command),
+        argv=command,
         cwd=_cwd(),
         environment=dict(os.environ),
         profile=args.profile,
@@ -51,34 +63,44 @@ def run(args: argparse.Namespace) -> int:
         policy=args.policy,
         record=args.trace is not None,
     )
-    outer = nested.outer_run(request.environment)
     if outer is not None:
         return _inside(outer, request, args)
     # Opened before anything starts: a wrong place must not be found out after the install.
     report, trace = (ReportFile(path) if path else None for path in (args.report, args.trace))
-    return _finish(guarded(request), args, report, trace)
+    outcome = guarded(request, meanwhile=_import_what_tells)
+    try:
+        return _finish(outcome, args, report, trace)
+    finally:
+        outcome.closing.join()
+
+
+def _import_what_tells() -> None:
+    """The heavy part of the report, imported while the command runs."""
+    import_module("pratique.cli.outcomes")
 
 
 def _finish(
-    outcome: Outcome, args: argparse.Namespace, report: ReportFile | None, trace: ReportFile | None
+    outcome: "Outcome", args: argparse.Namespace, report: "ReportFile | None", trace: "ReportFile | None"
 ) -> int:
-    """Report once the command is gone; only now may anything heavy be imported."""
+    """Report once the command is gone; 128 + n by signal n where a signal ended it."""
     from pratique.cli import outcomes  # noqa: PLC0415
 
     status = outcomes.tell(outcome, args.fail_on, args.quiet, report, trace)
     number = outcome.ended.signal
     if number is not None and outcome.guard_lost is None:
-        signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
+        outcome.closing.join()
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     return status
 
 
-def _inside(outer: str, request: Request, args: argparse.Namespace) -> int:
+def _inside(outer: str, request: "Request", args: argparse.Namespace) -> int:
     """Hand over to the command: the outer run guards it already."""
     if args.report:
         from pratique.cli import outcomes  # noqa: PLC0415
 
-        outcomes.write_nested(ReportFile(args.report), outer, request)
+        outcomes.write_nested(args.report, outer, request)
     if not args.quiet:
         print(f"pratique: already guarded by run {outer}; this inner run adds nothing", file=sys.stderr)
     sys.stderr.flush()

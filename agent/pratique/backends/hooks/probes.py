@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from ctypes import byref, c_uint32
 from pathlib import Path
 
-from pratique import resources
 from pratique.backends import libbpf
 from pratique.backends.base import Losses
-from pratique.backends.hooks import records
+from pratique.backends.hooks import early, records
 from pratique.backends.hooks.cgroup import open_root
 from pratique.backends.hooks.keys import Keys
 from pratique.backends.hooks.plan import Plan
@@ -47,8 +46,8 @@ class Probes:
         run: int,
         patterns: Sequence[Pattern],
         *,
-        label_slots: int = 65536,
-        ring_bytes: int = 16 << 20,
+        label_slots: int = early.LABEL_SLOTS,
+        ring_bytes: int = early.RING_BYTES,
     ) -> None:
         self._plan, self._run, self._patterns = plan, run, patterns
         self._label_slots, self._ring_bytes = label_slots, ring_bytes
@@ -203,6 +202,9 @@ class Probes:
         return self._object
 
     def _load(self) -> libbpf.Object:
+        taken = early.take(self._label_slots, self._ring_bytes)
+        if taken is not None:
+            return taken
         loaded = self._open()
         try:
             loaded.load()
@@ -212,10 +214,7 @@ class Probes:
         return loaded
 
     def _open(self) -> libbpf.Object:
-        opened = libbpf.Object(resources.probes() / "hooks.bpf.o")
-        opened.resize("labels", self._label_slots)
-        opened.resize("ring", self._ring_bytes)
-        return opened
+        return early.open_object(self._label_slots, self._ring_bytes)
 
     def _fill(self) -> None:
         loaded = self._loaded

@@ -1,0 +1,66 @@
+"""Loads the kernel programs in the background while the launcher is still being imported.
+
+Most of that time is spent in libbpf, which needs no interpreter: a third of the start-up is hidden.
+"""
+
+import threading
+
+from pratique import resources
+from pratique.backends import libbpf
+
+LABEL_SLOTS = 65536
+RING_BYTES = 16 << 20
+
+
+def open_object(label_slots: int, ring_bytes: int) -> libbpf.Object:
+    """The programs, opened with maps of these sizes and not yet loaded."""
+    opened = libbpf.Object(resources.probes() / "hooks.bpf.o")
+    opened.resize("labels", label_slots)
+    opened.resize("ring", ring_bytes)
+    return opened
+
+
+class _Loading:
+    """One load in a thread; a failure is dropped here and met again, with its reason, by whoever needs it."""
+
+    def __init__(self) -> None:
+        self._loaded: libbpf.Object | None = None
+        self._thread = threading.Thread(target=self._load, name="pratique-load", daemon=True)
+        self._thread.start()
+
+    def take(self) -> libbpf.Object | None:
+        self._thread.join()
+        taken, self._loaded = self._loaded, None
+        return taken
+
+    def _load(self) -> None:
+        try:
+            opened = open_object(LABEL_SLOTS, RING_BYTES)
+        except Exception:  # noqa: BLE001 (loading again in the open tells what is wrong)
+            return
+        try:
+            opened.load()
+        except Exception:  # noqa: BLE001 (the same)
+            opened.close()
+            return
+        self._loaded = opened
+
+
+_under_way: list[_Loading] = []
+
+
+def begin() -> None:
+    """Start to load, once."""
+    if not _under_way:
+        _under_way.append(_Loading())
+
+
+def take(label_slots: int, ring_bytes: int) -> libbpf.Object | None:
+    """What was loaded in the background, if it was begun, went well, and has these sizes."""
+    if not _under_way:
+        return None
+    loaded = _under_way.pop().take()
+    if loaded is not None and (label_slots, ring_bytes) != (LABEL_SLOTS, RING_BYTES):
+        loaded.close()
+        return None
+    return loaded
