@@ -25,9 +25,9 @@ _SCENARIOS = Path(__file__).parents[1] / "scenarios"
 _SOURCES = [
     _SCENARIOS / "PULL" / "web-kit-2.1.0",
     _SCENARIOS / "PULL" / "left-pad-ish-1.0.2",
-    _SCENARIOS / "T-probes" / "fast-sums-1.4.0",
+    _SCENARIOS / "T-build" / "plain-text-1.1.0",
 ]
-_REAL, _LOCAL, _HOSTILE = "docopt", "fast-sums", "web-kit"
+_REAL, _LOCAL, _HOSTILE = "docopt", "plain-text", "web-kit"
 _KEPT = Path(__file__).parents[2] / ".cache" / "demo"
 _LEVELS = {
     "enforced": "an ordinary error",
@@ -105,8 +105,9 @@ def _clean(stage: Stage) -> bool:
     environment = _host_pip(stage.world)
     bare = stage.play(_unguarded(install), environment)
     if bare.status != 0:
-        stage.say("No package index answers from here: a local package that compiles C stands in.")
-        install, environment = ["pip", "install", "-q", _LOCAL], _lab_pip(stage.world)
+        stage.say("No package index answers from here: a local package stands in.")
+        install = ["pip", "install", "-q", _LOCAL]
+        environment = _lab_pip(stage.world) | {"PIP_TARGET": str(stage.world.folder / "real")}
         bare = stage.play(_unguarded(install), environment)
     outcome = stage.play(guarded(install), environment | {"PIP_TARGET": str(stage.world.folder / "guarded")})
     stage.show(["pratique", "run", "--", *install], outcome)
