@@ -11,6 +11,7 @@ struct {
 struct call {
 	const struct watch *watch;
 	void *registers;
+	__u32 number;
 };
 
 static __always_inline __u64 argument(const struct call *call, __u8 index)

@@ -118,6 +118,11 @@ static __always_inline bool decide(struct record *head, __u16 group)
 	return cell->locked;
 }
 
+static __always_inline bool minded(const struct record *head)
+{
+	return head->action || head->would;
+}
+
 /* The answer cannot be an error any more, so a refusal becomes the author's death. */
 static __always_inline bool kill_if_refused(struct record *head, __u8 level)
 {

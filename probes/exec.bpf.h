@@ -17,8 +17,6 @@ struct {
 	__type(value, struct climb_state);
 } climbs SEC(".maps");
 
-#define CLIMB_MAX 1024
-
 struct climber {
 	struct climb_state *state;
 };
@@ -112,18 +110,30 @@ static __always_inline void describe(struct exec_record *exec, const struct labe
 	exec->patterns = 0;
 	exec->argc = bprm->argc;
 	exec->flags = 0;
+	exec->path[0] = 0;
 	bpf_probe_read_kernel_str(exec->filename, sizeof(exec->filename), bprm->filename);
 	bpf_probe_read_kernel_str(exec->interp, sizeof(exec->interp), bprm->interp);
 	read_argv(exec, task->mm);
 	exec->code = code_of(file, &exec->exe);
 }
 
-static __always_inline void decide_code(struct exec_record *exec)
+static __always_inline void decide_code(struct exec_record *exec, struct file *file)
 {
-	decide(&exec->head, GROUP_NONE);
+	bool locked = decide(&exec->head, GROUP_NONE);
+	__u32 zero = 0;
+	struct path_state *state = bpf_map_lookup_elem(&paths, &zero);
+
 	for (int bit = 0; bit < 5; bit++)
 		if (exec->code & (1 << bit))
-			decide(&exec->head, bit + 1);
+			locked |= decide(&exec->head, bit + 1);
+	/* What has no name any more cannot be allowed by one. */
+	if (!state || !minded(&exec->head) || exec->code & (CODE_MEMFD | CODE_DELETED) ||
+	    !(exec->code & (CODE_SHM | CODE_HIDDEN_TEMP)))
+		return;
+	if (path_allowed(state, file, exec->head.origin, ALLOWED_EXEC) && !locked)
+		pardon(&exec->head);
+	else
+		tell_path(state, exec->path);
 }
 
 /* The command, or the project's own scripts, may start a manager; nothing below them climbs back. */
@@ -173,7 +183,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		become_pending(exec, label);
 	else if (label->actor == ACTOR_COMMAND || label->actor == ACTOR_PROJECT)
 		become_manager(scratch, label);
-	decide_code(exec);
+	decide_code(exec, bprm->file);
 	killed = kill_if_refused(&exec->head, LEVEL_KILLED_BEFORE);
 	if (pending && !killed)
 		bpf_send_signal(SIGSTOP);

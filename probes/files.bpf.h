@@ -36,16 +36,14 @@ static __always_inline int directory(const struct call *call, __u8 index)
 	return index == WATCH_NO_ARGUMENT ? AT_FDCWD : (int)argument(call, index);
 }
 
-static __always_inline void tell_file(const struct label *label, const struct call *call, __u8 act, long ret)
+/* Fill a record; returns how much of it is used. */
+static __always_inline __u64 describe_file(struct file_record *file, const struct label *label,
+					   const struct call *call, __u8 act, long ret)
 {
-	__u32 zero = 0;
-	struct file_record *file = bpf_map_lookup_elem(&file_scratches, &zero);
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 size;
 	long length;
 
-	if (!file)
-		return;
 	begin(&file->head, label, RECORD_FILE, act);
 	file->head.ppid = parent_of(task);
 	file->error = ret < 0 ? -ret : 0;
@@ -55,7 +53,7 @@ static __always_inline void tell_file(const struct label *label, const struct ca
 	}
 	file->dirfd = directory(call, call->watch->dir);
 	file->dirfd_to = directory(call, call->watch->dir_to);
-	file->reserved = 0;
+	file->found = 0;
 	length = bpf_probe_read_user_str(file->path, sizeof(file->path), (void *)argument(call, call->watch->path));
 	if (length < 1 || length > FILE_PATH_MAX) {
 		file->path[0] = 0;
@@ -67,7 +65,16 @@ static __always_inline void tell_file(const struct label *label, const struct ca
 		if (bpf_probe_read_user_str(file->to, sizeof(file->to), (void *)argument(call, call->watch->to)) < 1)
 			file->to[0] = 0;
 	}
-	send(&file->head, size, ret < 0);
+	return size;
+}
+
+static __always_inline void tell_file(const struct label *label, const struct call *call, __u8 act, long ret)
+{
+	__u32 zero = 0;
+	struct file_record *file = bpf_map_lookup_elem(&file_scratches, &zero);
+
+	if (file)
+		send(&file->head, describe_file(file, label, call, act, ret), ret < 0);
 }
 
 static __always_inline void path_returned(const struct label *label, const struct call *call, long ret)
@@ -88,6 +95,123 @@ static __always_inline __u64 open_flags(const struct call *call)
 	return flags;
 }
 
+struct guard_state {
+	struct dentry *at;
+	__u32 origin;
+	__u16 group;
+	__u8 allowed;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct guard_state);
+} guards SEC(".maps");
+
+struct guard_climber {
+	struct guard_state *state;
+};
+
+static long guard_once(__u32 index, struct guard_climber *climber)
+{
+	struct guard_state *state = climber->state;
+	struct dentry *at = state->at;
+	struct dentry *parent = BPF_CORE_READ(at, d_parent);
+	struct inode_key key;
+	struct guarded *found;
+
+	if (parent == at)
+		return 1;
+	key = key_of(BPF_CORE_READ(parent, d_inode));
+	found = bpf_map_lookup_elem(&guarded, &key);
+	if (found && found->below) {
+		state->group = found->group;
+		return 1;
+	}
+	state->at = parent;
+	return 0;
+}
+
+static long allow_once(__u32 index, struct guard_climber *climber)
+{
+	struct guard_state *state = climber->state;
+	struct dentry *at = state->at;
+	struct dentry *parent = BPF_CORE_READ(at, d_parent);
+	struct inode_key key;
+
+	if (parent == at)
+		return 1;
+	key = key_of(BPF_CORE_READ(parent, d_inode));
+	if (object_allowed(&key, state->origin, ALLOWED_WRITE)) {
+		state->allowed = 1;
+		return 1;
+	}
+	state->at = parent;
+	return 0;
+}
+
+/* The group of the place that the file is, or lies below; GROUP_NONE for any other file. */
+static __always_inline __u16 guarding(struct guard_state *state, struct file *file, const struct inode_key *key)
+{
+	struct guarded *own = bpf_map_lookup_elem(&guarded, key);
+	struct guard_climber climber = { .state = state };
+
+	if (own)
+		return own->group;
+	state->at = BPF_CORE_READ(file, f_path.dentry);
+	state->group = GROUP_NONE;
+	bpf_loop(CLIMB_MAX, guard_once, &climber, 0);
+	return state->group;
+}
+
+static __always_inline bool write_allowed(struct guard_state *state, struct file *file, const struct inode_key *key,
+					  __u32 origin)
+{
+	struct guard_climber climber = { .state = state };
+
+	if (object_allowed(key, origin, ALLOWED_WRITE))
+		return true;
+	state->at = BPF_CORE_READ(file, f_path.dentry);
+	state->origin = origin;
+	state->allowed = 0;
+	bpf_loop(CLIMB_MAX, allow_once, &climber, 0);
+	return state->allowed;
+}
+
+/* Its author dies before the first write; only what the open itself did has happened. True when a rule minded. */
+static __always_inline bool guard_write(const struct label *label, const struct call *call, struct file *file,
+					const struct inode_key *key, bool created, bool truncated)
+{
+	__u32 zero = 0;
+	struct guard_state *state = bpf_map_lookup_elem(&guards, &zero);
+	struct file_record *told = bpf_map_lookup_elem(&file_scratches, &zero);
+	struct path_state *path = bpf_map_lookup_elem(&paths, &zero);
+	__u16 group;
+	bool killed, locked, pardoned;
+
+	if (!state || !told || !path)
+		return false;
+	group = guarding(state, file, key);
+	if (!group)
+		return false;
+	describe_file(told, label, call, created ? ACT_FILE_CREATE : ACT_FILE_WRITE, 0);
+	locked = decide(&told->head, group);
+	if (!minded(&told->head))
+		return false;
+	pardoned = write_allowed(state, file, key, label->origin) ||
+		   path_allowed(path, file, label->origin, ALLOWED_WRITE);
+	if (pardoned && !locked)
+		return false;
+	if (!pardoned) {
+		tell_path(path, told->to);
+		told->found = told->to[0] != 0;
+	}
+	killed = kill_if_refused(&told->head, created || truncated ? LEVEL_KILLED_AFTER : LEVEL_KILLED_BEFORE);
+	send(&told->head, sizeof(*told), killed);
+	return true;
+}
+
 /* Fresh from now on; the first change of a file that was there before this code is told. */
 static __always_inline void opened_for_writing(const struct label *label, const struct call *call, struct file *file)
 {
@@ -95,15 +219,26 @@ static __always_inline void opened_for_writing(const struct label *label, const 
 	struct inode_key key = key_of(inode);
 	__u64 run = label->run;
 	bool known = bpf_map_lookup_elem(&written, &key);
+	bool created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED;
+	bool truncated = open_flags(call) & O_TRUNC;
+	bool told;
 
+	/* Always: one origin's file may be another's forbidden place. */
+	told = guard_write(label, call, file, &key, created, truncated);
 	if (known)
 		return;
 	bpf_map_update_elem(&written, &key, &run, BPF_ANY);
-	if (!(BPF_CORE_READ(file, f_mode) & FMODE_CREATED))
-		tell_file(label, call, open_flags(call) & O_TRUNC ? ACT_FILE_TRUNCATE : ACT_FILE_WRITE, 0);
+	if (!created && !told)
+		tell_file(label, call, truncated ? ACT_FILE_TRUNCATE : ACT_FILE_WRITE, 0);
 }
 
 static __always_inline void opened_in_proc(const struct label *label, struct file *file);
+
+/* Reading opens create and truncate too, when they are asked to. */
+static __always_inline bool changes(const struct call *call, struct file *file)
+{
+	return BPF_CORE_READ(file, f_mode) & (FMODE_WRITE | FMODE_CREATED) || open_flags(call) & O_TRUNC;
+}
 
 static __always_inline void opened(const struct label *label, const struct call *call, struct file *file)
 {
@@ -111,8 +246,7 @@ static __always_inline void opened(const struct label *label, const struct call 
 
 	if (BPF_CORE_READ(inode, i_sb, s_magic) == PROC_SUPER_MAGIC)
 		opened_in_proc(label, file);
-	else if (fresh_code(label) && BPF_CORE_READ(file, f_mode) & FMODE_WRITE &&
-		 (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG)
+	else if (fresh_code(label) && changes(call, file) && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG)
 		opened_for_writing(label, call, file);
 }
 
@@ -170,17 +304,19 @@ static __always_inline void reached(const struct label *label, struct unix_sock 
 {
 	struct ipc_record ipc = {};
 	__u32 *group;
-	bool killed;
+	bool killed, locked;
 
 	begin(&ipc.head, label, RECORD_IPC, ACT_IPC_CONNECT);
 	ipc.head.ppid = parent_of((void *)bpf_get_current_task());
 	name_peer(&ipc, peer);
-	decide(&ipc.head, GROUP_NONE);
+	locked = decide(&ipc.head, GROUP_NONE);
 	group = bpf_map_lookup_elem(&ipc_keys, &ipc.peer);
 	if (group) {
-		decide(&ipc.head, *group);
+		locked |= decide(&ipc.head, *group);
 		ipc.head.group = *group;
 	}
+	if (minded(&ipc.head) && !locked && object_allowed(&ipc.peer, label->origin, ALLOWED_IPC))
+		pardon(&ipc.head);
 	killed = kill_if_refused(&ipc.head, LEVEL_KILLED_AFTER);
 	send(&ipc.head, sizeof(ipc), killed);
 }

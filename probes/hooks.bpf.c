@@ -4,11 +4,13 @@
  *
  *   labels.bpf.h     who a process is: fork, exit                 tp_btf
  *   recognise.bpf.h  which manager an argv starts
+ *   allowed.bpf.h    what one origin may use all the same
  *   exec.bpf.h       what a process becomes; code groups          tp_btf, killed before
  *   net.bpf.h        connect, addressed send, socket, bind        cgroup, enforced
  *   calls.bpf.h      which system calls are watched
- *   files.bpf.h      fresh files, evidence of refusals, unix      returns of calls
+ *   files.bpf.h      fresh and guarded files, refusals, unix     returns of calls
  *   memory.bpf.h     other processes' memory                      entries of calls, killed
+ *   filtered.bpf.h   calls that the static layer refused          returns of calls
  *   watch.bpf.h      the way from a call to its subject           tp_btf
  *   keys.bpf.h       the kernel's names of inodes                 iterator
  */
@@ -22,6 +24,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "call.h"
 #include "exec.h"
 #include "file.h"
 #include "ipc.h"
@@ -36,11 +39,13 @@
 #include "common.bpf.h"
 #include "labels.bpf.h"
 #include "recognise.bpf.h"
+#include "allowed.bpf.h"
 #include "exec.bpf.h"
 #include "net.bpf.h"
 #include "calls.bpf.h"
 #include "files.bpf.h"
 #include "memory.bpf.h"
+#include "filtered.bpf.h"
 #include "watch.bpf.h"
 #include "keys.bpf.h"
 

@@ -4,6 +4,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "call.h"
 #include "exec.h"
 #include "file.h"
 #include "ipc.h"
@@ -28,6 +29,7 @@ KEEP(net_record);
 KEEP(file_record);
 KEEP(ipc_record);
 KEEP(memory_record);
+KEEP(call_record);
 KEEP(inode_key);
 KEEP(named_key);
 KEEP(cell_key);
@@ -37,6 +39,9 @@ KEEP(net6_key);
 KEEP(port_key);
 KEEP(allow4_key);
 KEEP(allow6_key);
+KEEP(guarded);
+KEEP(allowed_key);
+KEEP(path_key);
 KEEP(token_key);
 KEEP(watch);
 KEEP(counters);
@@ -55,6 +60,7 @@ const enum net_flag keep_net_flag;
 const enum memory_how keep_memory_how;
 const enum code_group keep_code_group;
 const enum token_role keep_token_role;
+const enum allowed_use keep_allowed_use;
 const enum watch_kind keep_watch_kind;
 const enum watch_flag keep_watch_flag;
 const enum counter keep_counter;

@@ -80,6 +80,31 @@ struct {
 	__type(value, __u64);
 } written SEC(".maps");
 
+/* Existing places and what writing them draws. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct inode_key);
+	__type(value, struct guarded);
+} guarded SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct allowed_key);
+	__type(value, __u8);
+} allowed SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct path_key);
+	__type(value, __u8);
+} allowed_paths SEC(".maps");
+
 /* Temporary and shared-memory directories → enum code_bit. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -32,6 +32,7 @@ class Task:
     actor: Actor
     image: Stopped | None = None
     manager: Stopped | None = None
+    family: str = ""
 
 
 @dataclass
@@ -77,12 +78,12 @@ def trace(
         at_exec(child)
         if task.actor in (Actor.MANAGER, Actor.HELPER) and task.manager and task.image:
             context = Context(task.manager, task.image, written_by_package, memory)
-            settled = registry()["pip"].classify(child, context)
+            settled = registry()[task.family].classify(child, context)
             tree.seen.append((child, settled))
-            tasks[pid] = Task(settled.actor, child, task.manager)
-        elif task.actor in (Actor.COMMAND, Actor.PROJECT) and match(child.argv, patterns()):
+            tasks[pid] = Task(settled.actor, child, task.manager, task.family)
+        elif task.actor in (Actor.COMMAND, Actor.PROJECT) and (found := match(child.argv, patterns())):
             tree.managers.append(child)
-            tasks[pid] = Task(Actor.MANAGER, child, child)
+            tasks[pid] = Task(Actor.MANAGER, child, child, found.manager)
 
     early: dict[int, int] = {}  # a child may stop before its parent's fork is reported: it waits
     while tasks:
@@ -104,7 +105,7 @@ def _resume(pid: int, status: int, tasks: dict[int, Task], judge: Callable[[int]
     event, stop = status >> 16, os.WSTOPSIG(status)
     if event in _FORKS:
         task = tasks[pid]
-        tasks[_forked(pid)] = Task(task.actor, task.image, task.manager)
+        tasks[_forked(pid)] = Task(task.actor, task.image, task.manager, task.family)
     elif event == _EXEC_EVENT:
         judge(pid)
     deliver = 0 if event or stop in (signal.SIGTRAP, signal.SIGSTOP) else stop

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _LOGIN_UIDS = range(1000, 60000)
+_NO_ID = 2**32 - 1
 
 
 def homes(environment: Mapping[str, str]) -> list[str]:
@@ -43,6 +44,12 @@ def boot_id() -> str:
 
 def invoking_ids() -> tuple[int, int]:
     """Uid and gid of the person who typed the command, also through sudo; reports belong to them."""
-    if os.geteuid() == 0 and "SUDO_UID" in os.environ:
-        return int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "0"))
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "0")
+    if os.geteuid() == 0 and _is_id(uid) and _is_id(gid):
+        return int(uid), int(gid)
     return os.getuid(), os.getgid()
+
+
+def _is_id(text: str) -> bool:
+    """Whether it is what sudo writes: anybody can set a variable, and chown takes no larger number."""
+    return text.isascii() and text.isdigit() and int(text[:20]) < _NO_ID

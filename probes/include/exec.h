@@ -37,6 +37,8 @@ struct exec_record {
 	__u32 reserved;
 	char filename[EXEC_NAME_MAX];
 	char interp[EXEC_NAME_MAX];
+	/* where the kernel found it, spelt as in struct path_key; only when a rule minds its place */
+	char path[PATH_KEPT];
 	/* NUL-separated */
 	char argv[EXEC_ARGV_MAX];
 };

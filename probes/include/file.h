@@ -17,7 +17,8 @@ struct file_record {
 	/* what the paths are relative to, when they are: AT_FDCWD or a descriptor */
 	__s32 dirfd;
 	__s32 dirfd_to;
-	__u32 reserved;
+	/* 1: `to` holds where the kernel found the object, spelt as in struct path_key */
+	__u32 found;
 	char path[FILE_PATH_MAX];
 	char to[FILE_PATH_MAX];
 };

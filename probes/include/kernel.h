@@ -61,7 +61,19 @@ struct dentry {
 	struct inode *d_inode;
 };
 
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+/* fs/mount.h */
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
 struct path {
+	struct vfsmount *mnt;
 	struct dentry *dentry;
 };
 
@@ -174,6 +186,9 @@ struct pt_regs;
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_PACKET 17
+#define AF_VSOCK 40
+#define AF_XDP 44
 
 #define SIGKILL 9
 #define SIGSTOP 19
@@ -183,12 +198,17 @@ struct pt_regs;
 #define EACCES 13
 #define EBUSY 16
 #define EROFS 30
+#define ENOSYS 38
+#define EAFNOSUPPORT 97
 #define ECONNREFUSED 111
 
 #define O_WRONLY 00000001
 #define O_RDWR 00000002
 #define O_CREAT 00000100
 #define O_TRUNC 00001000
+
+/* CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET; not TIME, which in clone is part of the exit signal */
+#define CLONE_NEW_ANY 0x7e020000
 
 #define FMODE_WRITE 0x2
 #define FMODE_CREATED 0x100000

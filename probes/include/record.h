@@ -12,6 +12,7 @@ enum record_kind {
 	RECORD_FILE = 6,
 	RECORD_IPC = 7,
 	RECORD_MEMORY = 8,
+	RECORD_CALL = 9,
 };
 
 struct record {

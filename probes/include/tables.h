@@ -86,6 +86,38 @@ struct allow6_key {
 	__u8 address[16];
 };
 
+/* An existing place that its managers may write and fresh code may not. */
+struct guarded {
+	__u16 group;
+	/* a directory: all below it counts */
+	__u8 below;
+	__u8 reserved;
+};
+
+enum allowed_use {
+	ALLOWED_WRITE = 1,
+	ALLOWED_IPC = 2,
+	ALLOWED_EXEC = 3,
+};
+
+/* An object that one origin may use although a rule minds; a directory counts with all below it. */
+struct allowed_key {
+	struct inode_key object;
+	__u32 origin;
+	__u32 use;
+};
+
+#define PATH_KEPT 248
+
+/* The same by name, for what does not exist yet. Spelt from the leaf up, each name followed by a slash. */
+struct path_key {
+	__u32 origin;
+	__u16 use;
+	/* any name directly in the directory `path` */
+	__u16 children;
+	char path[PATH_KEPT];
+};
+
 /* The kernel's memory of one socket made in a run. */
 struct socket_memory {
 	__u64 run;
@@ -127,6 +159,8 @@ enum watch_kind {
 	WATCH_VM_READ = 5,
 	WATCH_VM_WRITE = 6,
 	WATCH_PIDFD_GETFD = 7,
+	/* answered by the filter of the static layer, where there is one */
+	WATCH_FILTERED = 8,
 };
 
 enum watch_flag {
@@ -134,6 +168,10 @@ enum watch_flag {
 	WATCH_DONE = 1,
 	/* the open flags are behind a pointer (openat2) */
 	WATCH_INDIRECT = 2,
+	/* socket(2): only families that no guard sees into */
+	WATCH_FAMILY = 4,
+	/* clone and unshare: only when they ask for a namespace */
+	WATCH_NAMESPACE = 8,
 };
 
 /* One system call, and in which argument each thing is that is told of it. */

@@ -4,11 +4,13 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.paired import collect, rounds
+from bench.storm import Bystander, Generator, Storm
 from bench.table import Result, host, write
-from bench.workloads import Workload, install, start
+from bench.workloads import Measured, install, start
 
 ROOT = Path(__file__).parents[2]
 GUARD = (str(Path(sys.executable).with_name("pratique")), "run", "--quiet", "--")
@@ -16,6 +18,26 @@ PEERS = {
     "strace": ("strace", "-f", "--seccomp-bpf", "-o", os.devnull, "-e", "trace=execve,openat,connect"),
     "bubblewrap": ("bwrap", "--dev-bind", "/", "/", "--unshare-all", "--share-net"),
 }
+
+WORKLOADS: dict[str, Callable[[Path], Measured]] = {
+    "start": lambda _: start(),
+    "install": install,
+    "opens": lambda place: Storm("200,000 opens in a build", Generator(place), "open", 200_000),
+    "opens-etc": lambda place: Storm(
+        "200,000 opens in `/etc`, in a build", Generator(place), "open-etc", 200_000
+    ),
+    "execs": lambda place: Storm("20,000 execs in a build", Generator(place), "exec", 20_000),
+    "connects": lambda place: Storm("20,000 connects in a build", Generator(place), "connect", 20_000),
+    "beside-work": lambda place: Bystander("arithmetic beside a run", Generator(place), "work", 200_000),
+    "beside-calls": lambda place: Bystander(
+        "empty system calls beside a run", Generator(place), "call", 2_000_000
+    ),
+    "beside-opens": lambda place: Bystander("opens beside a run", Generator(place), "open", 200_000),
+    "beside-execs": lambda place: Bystander("execs beside a run", Generator(place), "exec", 1_000),
+}
+
+# A tracer that stops at each call would take half an hour for a storm.
+COMPARED = ("start", "install")
 
 
 def main() -> int:
@@ -26,18 +48,24 @@ def main() -> int:
         return 2
     facts = host()
     results = [
-        _measured(workload, under, prefix, args.rounds)
-        for workload in (start(), install(_place()))
-        for under, prefix in _observers(peers=args.peers).items()
+        _measured(WORKLOADS[name](_place()), under, prefix, args.rounds)
+        for name in args.only or WORKLOADS
+        for under, prefix in _observers(peers=args.peers and name in COMPARED).items()
     ]
     facts["load_after"] = os.getloadavg()[0]
-    print(f"bench: rounds kept in {write(ROOT / 'docs', facts, results).relative_to(ROOT)}")
+    if args.only:
+        print("bench: not all rows were measured (--only), so docs/benchmarks.md stays as it is")
+    else:
+        print(f"bench: rounds kept in {write(ROOT / 'docs', facts, results).relative_to(ROOT)}")
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rounds", type=int, default=41, help="no more than this many for each row")
+    parser.add_argument(
+        "--only", choices=WORKLOADS, action="append", metavar="NAME", help=", ".join(WORKLOADS)
+    )
     parser.add_argument("--peers", action="store_true", help="also strace and bubblewrap, where installed")
     return parser.parse_args()
 
@@ -53,10 +81,12 @@ def _observers(*, peers: bool) -> dict[str, tuple[str, ...]]:
     return {"pratique run": GUARD, **found}
 
 
-def _measured(workload: Workload, under: str, prefix: tuple[str, ...], limit: int) -> Result:
+def _measured(workload: Measured, under: str, prefix: tuple[str, ...], limit: int) -> Result:
     pairs = rounds(lambda: workload.cost(()), lambda: workload.cost(prefix))
     result = Result(workload, under, collect(pairs, workload.values, workload.precision, limit))
     print(result.line(), end="", flush=True)
+    for key, value in workload.tally().items():
+        print(f"    {key}: {value:,}", flush=True)
     return result
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.paired import Estimate, Round, estimate
-from bench.workloads import Workload
+from bench.workloads import Measured
 from pratique import __version__
 
 _TABLE = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
@@ -24,7 +24,7 @@ _HEAD = """\
 class Result:
     """One workload under one observer."""
 
-    workload: Workload
+    workload: Measured
     under: str
     rounds: Sequence[Round]
 
@@ -70,7 +70,13 @@ def _section(facts: dict[str, object], results: Sequence[Result], kept: Path) ->
         f"{facts['cores']} cores, Python {facts['python']}, load average {facts['load']:.1f} before and "
         f"{facts['load_after']:.1f} after. Rounds: [{kept.name}](benchmarks/{kept.name}).\n"
     )
-    return f"\n{said}\n{_HEAD}{''.join(one.line() for one in results)}\n"
+    tallies = "".join(f"- {one.workload.name}: {_tally(one)}.\n" for one in results if one.workload.tally())
+    return f"\n{said}\n{_HEAD}{''.join(one.line() for one in results)}\n{tallies}\n".rstrip() + "\n\n"
+
+
+def _tally(result: Result) -> str:
+    """What the guard says of all its rounds, under a storm."""
+    return ", ".join(f"{value:,} {key}" for key, value in result.workload.tally().items())
 
 
 def _record(result: Result) -> dict[str, object]:
@@ -81,6 +87,7 @@ def _record(result: Result) -> dict[str, object]:
         "unit": result.workload.unit,
         "wall": asdict(wall),
         "cpu": asdict(cpu),
+        "tally": result.workload.tally(),
         "rounds": [asdict(one) for one in result.rounds],
     }
 

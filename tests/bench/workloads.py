@@ -7,10 +7,36 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bench.paired import Cost, Round, measure
 
 ROOTS = ("hypothesis", "jsonschema", "pydantic", "pytest", "rich")
+
+
+class Measured(Protocol):
+    """What a row of the table is made of."""
+
+    @property
+    def name(self) -> str:
+        """As the table says it."""
+
+    @property
+    def unit(self) -> str:
+        """`ratio`, or `added` for seconds."""
+
+    @property
+    def precision(self) -> float:
+        """Half the interval that is narrow enough."""
+
+    def values(self, one: Round) -> tuple[float, float]:
+        """Wall and CPU of one round."""
+
+    def cost(self, prefix: Sequence[str]) -> Cost:
+        """One execution behind `prefix`; empty: bare."""
+
+    def tally(self) -> dict[str, int]:
+        """What the guard counted and lost, beside what was done; empty where nobody counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +46,7 @@ class Workload:
     name: str
     command: Sequence[str]
     prepare: Callable[[], None]
-    values: Callable[[Round], tuple[float, float]]
+    compare: Callable[[Round], tuple[float, float]]
     """Wall and CPU of one round, as a ratio or as added seconds."""
     unit: str
     precision: float
@@ -29,6 +55,14 @@ class Workload:
         """One execution behind `prefix`, prepared outside the clock."""
         self.prepare()
         return measure([*prefix, *self.command], environment())
+
+    def values(self, one: Round) -> tuple[float, float]:
+        """As `compare` says."""
+        return self.compare(one)
+
+    def tally(self) -> dict[str, int]:
+        """Nothing."""
+        return {}
 
 
 def environment() -> dict[str, str]:
@@ -44,18 +78,19 @@ def start() -> Workload:
 
 def install(place: Path) -> Workload:
     """`pip install` of a few well-known wheels into a fresh virtual environment, without the network."""
-    wheels, template, target = _wheels(place), _template(place), place / "venv"
+    wheels, empty, target = _wheels(place), template(place), place / "venv"
     pip = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-index"]
 
     def prepare() -> None:
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(template, target, symlinks=True)
+        shutil.copytree(empty, target, symlinks=True)
 
     command = [*pip, "--find-links", str(wheels), *ROOTS]
-    return Workload("pip install, wheels", command, prepare, _ratio, "ratio", 0.03)
+    return Workload("pip install, wheels", command, prepare, ratio, "ratio", 0.03)
 
 
-def _ratio(one: Round) -> tuple[float, float]:
+def ratio(one: Round) -> tuple[float, float]:
+    """Wall and CPU of the guarded execution, over those of the bare one."""
     return one.guarded.wall / one.bare.wall, one.guarded.cpu / one.bare.cpu
 
 
@@ -73,9 +108,9 @@ def _wheels(place: Path) -> Path:
     return wheels
 
 
-def _template(place: Path) -> Path:
+def template(place: Path) -> Path:
     """A virtual environment to copy: making one runs ensurepip, which would be most of a round."""
-    template = place / "template"
-    if not (template / "bin" / "pip").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(template)], check=True, timeout=300)
-    return template
+    made = place / "template"
+    if not (made / "bin" / "pip").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(made)], check=True, timeout=300)
+    return made

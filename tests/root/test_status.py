@@ -5,7 +5,10 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -90,6 +93,44 @@ def test_terminal_stays_a_terminal(guard: None, world: World) -> None:
     assert "True True True" in said
 
 
+def test_terminal_keeps_its_size(guard: None, world: World) -> None:
+    """The command sees the window as large as it is."""
+    said = _on_terminal(guarded(["stty", "size"]), world, size=(33, 101))
+
+    assert "33 101" in said
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_terminal_output_has_colour_unless_refused(
+    guard: None, world: World, variable: dict[str, str], coloured: bool
+) -> None:
+    """On a terminal the block is coloured, with `NO_COLOR` it is not, and it says the same."""
+    command = guarded(world.install("-q", "poll-keeper"))
+    said = _on_terminal(command, world, environment={"TERM": "xterm", **variable})
+
+    assert "BLOCKED" in said
+    assert ("\x1b[" in said.partition("pratique  ")[2]) is coloured
+
+
+def test_terminal_interrupt_reaches_the_command(guard: None, world: World) -> None:
+    """Ctrl-C typed on the terminal ends the command as it would unguarded, and Pratique still reports."""
+    command = guarded(["sh", "-c", "echo ready; exec sleep 60"])
+    said = _on_terminal(command, world, typed=("ready", b"\x03"), status=-signal.SIGINT)
+
+    assert "pratique  " in said
+
+
+def test_report_belongs_to_who_typed_sudo(guard: None, world: World) -> None:
+    """Through sudo the report is the person's; a variable that is no number does no harm."""
+    report = world.folder / "report.json"
+    for given, owner in (("1234", 1234), ("x; rm", 0)):
+        environment = world.environment() | {"SUDO_UID": given, "SUDO_GID": given}
+        outcome = run(guarded(["true"], report), environment, world.folder, report)
+
+        assert (outcome.status, report.stat().st_uid) == (0, owner), outcome.err
+        report.unlink()
+
+
 def test_outcome_is_known_to_the_report(guard: None, world: World) -> None:
     """The report keeps the command's status and Pratique's own."""
     report = world.folder / "report.json"
@@ -129,19 +170,33 @@ def test_audit_fails_only_when_asked(guard: None, world: World) -> None:
     assert outcome.status == 3
 
 
-def _on_terminal(command: list[str], world: World) -> str:
+def _on_terminal(
+    command: list[str],
+    world: World,
+    size: tuple[int, int] = (24, 80),
+    environment: Mapping[str, str] = MappingProxyType({}),
+    typed: tuple[str, bytes] | None = None,
+    status: int | None = None,
+) -> str:
+    """What a command says on a terminal of its own; `typed`: once the first is seen, the second is typed."""
     controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, size)
     with subprocess.Popen(
-        command, stdin=terminal, stdout=terminal, stderr=terminal, env=world.environment()
+        ["setsid", "--ctty", "--wait", *command],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=world.environment() | dict(environment),
     ) as process:
         os.close(terminal)
-        said = _read_all(controller)
+        said = _read_all(controller, typed)
         process.wait(timeout=30)
     os.close(controller)
+    assert status in (None, process.returncode, 128 - (process.returncode or 0)), said
     return said
 
 
-def _read_all(controller: int) -> str:
+def _read_all(controller: int, typed: tuple[str, bytes] | None = None) -> str:
     said = b""
     while True:
         try:
@@ -151,6 +206,9 @@ def _read_all(controller: int) -> str:
         if not piece:
             return said.decode("utf-8", "replace")
         said += piece
+        if typed is not None and typed[0].encode() in said:
+            os.write(controller, typed[1])
+            typed = None
 
 
 def test_deleted_folder_is_no_traceback(guard: None, world: World) -> None:

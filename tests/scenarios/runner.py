@@ -5,15 +5,14 @@
 
 import argparse
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.brokers import broker
 from lab.guard import Outcome, guarded, run
 from lab.ledger import exclusive, system_place
 from lab.packages import filled
@@ -80,7 +79,7 @@ def _lent(scenario: Scenario, world: World) -> Iterator[None]:
         for path, kind in (scenario.system or {}).items():
             place = stack.enter_context(system_place(Path(path)))
             if kind == "socket":
-                stack.enter_context(_broker(place, world))
+                stack.enter_context(broker(place))
             else:
                 place.write_text(kind.replace("@TOKEN@", world.token), encoding="utf-8")
         if scenario.neighbour:
@@ -97,27 +96,6 @@ def _neighbour(name: str, world: World) -> Iterator[None]:
             yield
         finally:
             process.kill()
-
-
-@contextmanager
-def _broker(place: Path, world: World) -> Iterator[None]:
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(str(place))
-        sock.listen()
-        threading.Thread(target=_answer, args=(sock,), daemon=True).start()
-        yield
-        sock.shutdown(socket.SHUT_RDWR)
-
-
-def _answer(sock: socket.socket) -> None:
-    while True:
-        try:
-            connection, _ = sock.accept()
-        except OSError:
-            return
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}")
 
 
 def main() -> int:

@@ -67,7 +67,24 @@ def test_what_is_not_built_says_so(planned: str, capsys: pytest.CaptureFixture[s
     assert f"pratique: `pratique {planned}` is not available yet" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["nonsense"], [], ["--nonsense"]])
+def test_nothing_asked_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """`pratique` alone lists its commands, on stderr and with the status of a mistake."""
+    assert cli.main([]) == 2
+    said = capsys.readouterr().err
+    assert [name for name in cli.COMMANDS if f"  {name} " not in said] == []
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_an_unknown_option_names_itself_and_its_command(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt option is quoted, with the help to read; nothing is started."""
+    given = {"rules": ["rules", "list"], "policy": ["policy", "check"], "replay": ["replay", "trace"]}
+    assert cli.main([*given.get(name, [name]), "--proflie"]) == 2
+    assert f"'--proflie'; pratique {name} --help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["--nonsense"]])
 def test_a_mistake_is_a_usage_error(words: list[str]) -> None:
     """Mistakes on the command line exit with 2, as everywhere."""
     with pytest.raises(SystemExit) as exited:

@@ -1,9 +1,12 @@
 """Every row of the coverage table is proved by an attempt, and claims no more than was seen."""
 
 import signal
+from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
+import coverage_page
 from pratique.backends import decoys, proof
 from pratique.backends.attempts import ATTEMPTS, Outcome
 from pratique.backends.coverage import ROWS
@@ -28,10 +31,34 @@ def test_every_act_has_a_row() -> None:
     assert {attempt.act for attempt in ROWS} == set(Act)
 
 
+def unproved(rows: Iterable[Attempt]) -> set[str]:
+    """Rows that claim more than `blind` with nothing that tries them."""
+    return {attempt.id for attempt in rows if attempt.claim < Level.BLIND and attempt.id not in ATTEMPTS}
+
+
 def test_every_row_has_its_attempt_and_every_attempt_its_row() -> None:
     """A level without a proof, or a proof that nobody runs, is a defect."""
+    assert unproved(ROWS) == set()
     assert sorted(attempt.id for attempt in ROWS) == sorted(ATTEMPTS)
-    assert all(attempt.attempt is ATTEMPTS[attempt.id] for attempt in ROWS)
+
+
+@pytest.mark.parametrize("claim", [level for level in Level if level < Level.BLIND])
+def test_a_row_without_an_attempt_is_found(claim: Level) -> None:
+    """The check above can fail: whatever a made-up row claims, it is named."""
+    assert unproved([*ROWS, replace(row(claim), id="file.wished")]) == {"file.wished"}
+
+
+def test_the_page_shows_the_rows() -> None:
+    """docs/coverage.md promises what the code claims: `python tests/coverage_page.py` writes it."""
+    assert coverage_page.shown(coverage_page.PAGE.read_text(encoding="utf-8")) == coverage_page.table()
+
+
+def test_a_page_that_promises_more_is_found() -> None:
+    """The comparison can fail: one row more, or one level better, is another table."""
+    better = [replace(attempt, claim=Level.ENFORCED) for attempt in ROWS]
+
+    assert coverage_page.table(better) != coverage_page.table()
+    assert coverage_page.table([*ROWS, row(Level.SEEN)]) != coverage_page.table()
 
 
 def test_rows_are_told_apart() -> None:

@@ -83,7 +83,6 @@ OTHERS = [
     "/usr/bin/env python -m pip install rich",
     "env pip install rich",
     "sudo pip install rich",
-    "uv pip install rich",
     "node pip install rich",
     "pythonista -m pip install rich",
     "ipython -m pip install rich",

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pratique.managers.pip import Pip, hosts
 from pratique.managers.pip.arguments import after_pip, gather, parse
 from pratique.managers.pip.facts import facts
+from pratique.managers.pip.manager import Pip, hosts
 from pratique.managers.pip.project import directories
 
 PIP = ("python", "-m", "pip")

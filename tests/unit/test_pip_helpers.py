@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pratique.managers.base import Context, Stopped
-from pratique.managers.pip import Pip
+from pratique.managers.pip.manager import Pip
 from pratique.words import Actor
 
 PYTHON = "/opt/python/bin/python3.11"

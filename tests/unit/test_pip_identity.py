@@ -10,7 +10,7 @@ import pytest
 from packageurl import PackageURL
 
 from pratique.managers.base import Context, Stopped
-from pratique.managers.pip import Pip
+from pratique.managers.pip.manager import Pip
 from pratique.managers.pip.names import archive_version, purl
 from pratique.model import Settlement
 from pratique.words import Actor, Quality, Stage

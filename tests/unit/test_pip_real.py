@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pip_tracer import Tree, trace
-from pratique.managers.pip import Pip
+from pratique.managers.pip.manager import Pip
 from pratique.words import Actor, Quality, Stage
 
 _OLDEST = (21, 0)

@@ -184,3 +184,13 @@ def test_a_stanza_is_always_toml(hostile: str, act: Act, key: str) -> None:
 def test_a_wildcard_from_the_network_is_no_pattern() -> None:
     """A name asked for as `*.example.net` must not turn into an allow for all of it."""
     assert allows.stanza(VERIFIED, Stage.SCRIPT, Act.NET_DNS, {"name": "*.example.net"}).startswith("#")
+
+
+@pytest.mark.parametrize("group", ["code.memfd", "code.deleted"])
+def test_nameless_executables_have_no_stanza(group: str) -> None:
+    """No path leads to them, so a stanza with one would be a lie."""
+    groups = ("code.fresh", group)
+    target = {"exe": "/proc/self/fd/3"}
+
+    assert allows.stanza(VERIFIED, Stage.SCRIPT, Act.EXEC, target, groups=groups).startswith("# no allow")
+    assert 'exec = ["/proc/self/fd/3"]' in allows.stanza(VERIFIED, Stage.SCRIPT, Act.EXEC, target)

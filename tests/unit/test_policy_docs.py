@@ -7,7 +7,6 @@ from pratique.policy import mechanisms
 from pratique.policy.compile import compile_policy
 from pratique.policy.documents import RuleShape, SequenceShape, read_shape
 from pratique.policy.load import load_yaml
-from pratique.policy.lower import _HOT
 from pratique.policy.sources import Text, shipped_texts
 from pratique.words import Act
 
@@ -59,8 +58,3 @@ def test_the_acts_shown_are_the_acts() -> None:
 
     assert not {word for word in ruled if f"`{word}`" not in text and f"`.{word.split('.')[-1]}`" not in text}
     assert {act.word for act in Act} - ruled == {"net.listen"}
-
-
-def test_the_unmarked_files_are_named() -> None:
-    """The stated gap is the whole gap."""
-    assert not [path for path in _HOT if f"`{path}`" not in (DOCS / "policy.md").read_text()]

@@ -61,3 +61,10 @@ def test_deep_paths_are_judged() -> None:
     """A path of thousands of components costs no recursion."""
     assert globs.matches("/a/**", "/a" + "/b" * 5000, (), None)
     assert not globs.matches("/a/**/z", "/a" + "/b" * 2000, (), None)
+
+
+@given(st.text(min_size=1).map(lambda name: f"/tmp/{name}"))
+def test_literal_undoes_escape(path: str) -> None:
+    """A stanza's path comes back as it was; a pattern with wildcards names no one path."""
+    assert globs.literal(globs.escape(path)) == path
+    assert globs.literal(f"{globs.escape(path)}/*") is None

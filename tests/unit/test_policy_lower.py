@@ -1,6 +1,7 @@
 """Lowering: cells, networks and file plans say what the policy says."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from pratique.backends.hooks.plan import CODE_GROUPS, Plan
 from pratique.policy.compile import compile_policy
 from pratique.policy.lower import file_plan, lower
-from pratique.policy.model import Policy
+from pratique.policy.model import Allow, Policy
 from pratique.policy.sources import Text, shipped_texts
 from pratique.words import Act, Action, Actor, Stage
 
@@ -46,6 +47,14 @@ def cell(plan: Plan, stage: Stage, actor: Actor, act: Act, group: str, tainted: 
         (Stage.SCRIPT, Actor.PACKAGE, Act.EXEC, "", False, Action.ALLOW),
         (Stage.FIRST_RUN, Actor.PROJECT, Act.PROC_MEMORY, "proc.outside", False, Action.DENY),
         (Stage.FIRST_RUN, Actor.COMMAND, Act.EXEC, "code.memfd", False, Action.ALLOW),
+        (Stage.FIRST_RUN, Actor.PACKAGE, Act.IPC_CONNECT, "ipc.agents", False, Action.DENY),
+        (Stage.RESOLVE, Actor.HELPER, Act.IPC_CONNECT, "ipc.agents", False, Action.ALLOW),
+        (Stage.BUILD, Actor.PACKAGE, Act.FILE_WRITE, "persistence.git", False, Action.DENY),
+        (Stage.BUILD, Actor.PACKAGE, Act.FILE_CREATE, "persistence.git-project", False, Action.AUDIT),
+        (Stage.BUILD, Actor.MANAGER, Act.FILE_WRITE, "persistence.node", False, Action.ALLOW),
+        (Stage.BUILD, Actor.PACKAGE, Act.KERNEL_BPF, "", False, Action.DENY),
+        (Stage.FIRST_RUN, Actor.PACKAGE, Act.NS_ENTER, "", False, Action.AUDIT),
+        (Stage.BUILD, Actor.PACKAGE, Act.RING, "", False, Action.ALLOW),
     ],
 )
 def test_cells(stage: Stage, actor: Actor, act: Act, group: str, tainted: bool, action: Action) -> None:
@@ -63,7 +72,10 @@ def test_numbers_and_names() -> None:
     assert all(
         0 <= each.group <= len(plan.groups) and 1 <= each.rule <= len(plan.rules) for each in plan.cells
     )
-    assert {each.act for each in plan.cells} == {Act.EXEC, Act.NET_CONNECT, Act.NET_DNS, Act.PROC_MEMORY}
+    assert {each.act for each in plan.cells} == {
+        *(Act.EXEC, Act.NET_CONNECT, Act.NET_DNS, Act.PROC_MEMORY, Act.IPC_CONNECT, Act.FILE_WRITE),
+        *(Act.FILE_CREATE, Act.KERNEL_BPF, Act.NS_ENTER, Act.MOUNT),
+    }
 
 
 def test_metadata_cells_are_locked() -> None:
@@ -122,9 +134,20 @@ def test_hot_files_are_not_marked(home: str) -> None:
     """A permission mark on /etc/passwd would stop every program on the host for the guard's answer."""
     plan = file_plan(policy(), [home], home)
 
-    assert not {"/etc/passwd", "/etc/hosts", "/etc/ssl/certs"} & {
-        each.path for each in [*plan.read, *plan.write]
-    }
+    assert not {"/etc/passwd", "/etc/hosts", "/etc/ssl/certs"} & {each.path for each in plan.read}
+    assert "/etc/passwd" in {each.path for each in plan.write}
+
+
+@pytest.mark.parametrize("pattern", ["~/.bashrc", "~/.bash*", "~/**"])
+def test_what_the_user_lets_a_package_write_is_not_readonly(home: str, pattern: str) -> None:
+    """The kernel judges each open of it instead; shipped data alone opens nothing."""
+    given = Allow("pkg:pypi/x", "why", write=(pattern,), source="pratique.toml:1")
+    opened = file_plan(replace(policy(), allows=(given,)), [home], home)
+    shipped = file_plan(replace(policy(), allows=(replace(given, source="rules/x"),)), [home], home)
+
+    assert f"{home}/.bashrc" not in opened.readonly
+    assert f"{home}/.bashrc" in {each.path for each in opened.write}
+    assert f"{home}/.bashrc" in shipped.readonly
 
 
 @pytest.mark.parametrize(("mode", "profile"), [("audit", None), ("enforce", "observe")])

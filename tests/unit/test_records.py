@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pratique import resources
 from pratique.backends.hooks import capability, records, syscalls, tokens
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell
-from pratique.backends.hooks.tables import allow_key, cells
+from pratique.backends.hooks.tables import allow_key, cells, path_key
 from pratique.managers.base import Pattern
 from pratique.words import Act, Action, Actor, Stage
 
@@ -43,6 +43,10 @@ MIRRORS = {
     "file_record": records.CFile,
     "ipc_record": records.CIpc,
     "memory_record": records.CMemory,
+    "call_record": records.CCall,
+    "guarded": records.CGuarded,
+    "allowed_key": records.CAllowedKey,
+    "path_key": records.CPathKey,
 }
 
 
@@ -96,7 +100,8 @@ def _enum(btf: list[dict[str, Any]], name: str) -> list[int]:
         ("code_group", list(range(len(CODE_GROUPS) + 1))),
         ("memory_how", list(range(1, len(records.MEMORY_HOW)))),
         ("token_role", list(range(tokens.INTERPRETER, tokens.BARE + 1))),
-        ("watch_kind", [0, *range(syscalls._PATH, syscalls._PIDFD_GETFD + 1)]),
+        ("watch_kind", [0, *range(syscalls._PATH, syscalls._FILTERED + 1)]),
+        ("allowed_use", [records.ALLOWED_WRITE, records.ALLOWED_IPC, records.ALLOWED_EXEC]),
         ("counter", list(range(len(records.COUNTERS)))),
     ],
 )
@@ -178,3 +183,23 @@ def test_too_many_patterns_are_refused() -> None:
 def test_the_self_check_names_the_right_groups() -> None:
     """Its group of addresses comes after the code groups."""
     assert capability._PLAN.groups[capability._LOOPBACK - 1] == "net.loopback"
+
+
+@given(st.lists(st.text(st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1)))
+def test_paths_are_spelt_both_ways(names: list[str]) -> None:
+    """What userspace spells for the kernel is what it reads back; too long a path has no key."""
+    path = "".join(f"/{name}" for name in names)
+    key = path_key(1, path, records.ALLOWED_EXEC, children=False)
+    if key is None:
+        assert len(path.encode()) > records.PATH_KEPT
+    else:
+        assert records._climbed(bytes(records.CPathKey.from_buffer_copy(key).path).rstrip(b"\0")) == path
+
+
+def test_filtered_calls_have_names() -> None:
+    """Every watched number is named, sockets with their family, unknown ones by number."""
+    names = {syscalls.request(number, 17) for number in syscalls._NAMES}
+
+    assert {"bpf", "mount", "unshare", "socket(AF_PACKET)"} <= names
+    assert "clone3" not in names
+    assert syscalls.request(9999, 0) == "system call 9999"

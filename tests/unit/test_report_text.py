@@ -241,3 +241,19 @@ def test_uninstall_is_only_offered_where_it_helps() -> None:
     assert phrases.uninstall(sample.built()) is None
     assert phrases.uninstall(sample.built(sample.refused(sample.started(sample.run(), odd)))) is None
     assert Stage.SCRIPT.word == "script"
+
+
+def test_long_paths_in_a_chain_keep_their_last_name() -> None:
+    """The chain shows what ran, not in which of pip's temporary folders; short paths and spaces stay as they are."""
+    process = {"argv": ["/usr/bin/python3", "/v/lib/python3.11/site-packages/pip/in process.py", "/tmp/x y"]}
+
+    assert phrases.command(process, folders=False) == "python3 …/'in process.py' '/tmp/x y'"
+    assert phrases.command(process).startswith("python3 '/v/lib/python3.11/")
+
+
+def test_a_long_list_of_techniques_is_cut() -> None:
+    """Four techniques tell the kind of attack; how many more there are is said."""
+    finding = {"explain": "No.", "techniques": [f"T{number}" for number in range(1000, 1007)]}
+
+    assert phrases.why([finding]) == "No. (T1000, T1001, T1002, T1003, 3 more)"
+    assert phrases.why([{**finding, "techniques": ["T1000"]}]) == "No. (T1000)"

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,6 +133,31 @@ def test_one_finding_per_rule_act_target_and_origin() -> None:
         ("/a", 2, 1),
     ]
     assert found[0].action is Action.DENY
+
+
+@pytest.mark.parametrize(
+    ("second", "count"),
+    [
+        ({"time": 2000.001, "errno": 1}, 1),
+        ({"time": 2000.5, "errno": 1}, 2),
+        ({"time": 2000.001}, 2),
+        ({"time": 2000.001, "errno": 1, "pid": 4120}, 2),
+    ],
+    ids=["its own error", "later", "answered again", "of another process"],
+)
+def test_the_error_of_a_refusal_is_no_second_try(second: dict[str, Any], count: int) -> None:
+    """An open that is answered with a refusal and then seen to fail was tried once; anything else counts."""
+    run = sample.started(sample.run())
+    path = f"{sample.HOME}/.bashrc"
+    run.add(
+        sample.acted(4121, Act.FILE_WRITE, Action.DENY, {"path": path}, rule="shell-start-up", time=2000.0)
+    )
+    error = {"errno": second["errno"]} if "errno" in second else {}
+    target, rule = {"path": path, **error}, None if error else "shell-start-up"
+    pid = second.get("pid", 4121)
+    run.add(sample.acted(pid, Act.FILE_WRITE, Action.DENY, target, rule=rule, time=second["time"]))
+
+    assert [each.count for each in run.summary().findings] == [count]
 
 
 @pytest.mark.parametrize(

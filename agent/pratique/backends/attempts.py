@@ -107,6 +107,17 @@ def _append(decoys: Decoys, _: Path) -> None:
         file.write(decoys.canary)
 
 
+@_attempt("file.write.managed")
+def _append_managed(decoys: Decoys, _: Path) -> None:
+    with (decoys.home / ".gitconfig").open("a") as file:
+        file.write(decoys.canary)
+
+
+@_attempt("file.create.managed")
+def _create_managed(decoys: Decoys, _: Path) -> None:
+    (decoys.home / ".claude/decoy.json").write_text(decoys.canary)
+
+
 @_attempt("file.create")
 def _create(decoys: Decoys, _: Path) -> None:
     (decoys.home / ".zshrc").write_text(decoys.canary)
@@ -263,6 +274,11 @@ def _listen(decoys: Decoys, evidence: Path) -> None:
 @_attempt("ipc.connect")
 def _broker(decoys: Decoys, _: Path) -> None:
     _say(str(decoys.home / "run/broker.sock"), decoys)
+
+
+@_attempt("ipc.connect.agent")
+def _agent(decoys: Decoys, _: Path) -> None:
+    _say(str(decoys.home / "run/agent.sock"), decoys)
 
 
 @_attempt("ipc.connect.late")

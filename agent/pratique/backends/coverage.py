@@ -17,6 +17,7 @@ _AFTER = "no answer can refuse it; its author is killed once the name is there"
 _FILTER = "the system call filter of a wrapped run"
 _DOMAIN = "the Landlock domain of a wrapped run"
 _CGROUP = "refused at the control group"
+_AT_OPEN = "killed when the open returns, before the first write"
 _AT_EXEC = "killed at exec, before its first instruction"
 
 
@@ -74,10 +75,14 @@ ROWS: tuple[Attempt, ...] = (
     Attempt("file.read.linked", Act.FILE_READ, "a secret through a new hard link", _E,
             "the object is marked, not its name", _got("file.read.linked")),
     Attempt("file.write", Act.FILE_WRITE, "an existing place", _E, _STATIC, _wrote(".bashrc")),
+    Attempt("file.write.managed", Act.FILE_WRITE, "an existing place that managers write", _B, _AT_OPEN,
+            _wrote(".gitconfig")),
     Attempt("file.create", Act.FILE_CREATE, "a missing file", _E,
             "the open is answered by the agent; an empty file may stay", _wrote(".zshrc")),
     Attempt("file.create.inside", Act.FILE_CREATE, "in an existing directory", _E, _STATIC,
             _exists(".config/systemd/user/decoy.service")),
+    Attempt("file.create.managed", Act.FILE_CREATE, "in an existing directory that managers write", _A, _AT_OPEN,
+            _exists(".claude/decoy.json")),
     Attempt("file.create.directory", Act.FILE_CREATE, "a missing directory", _A, _AFTER,
             _exists(".config/autostart")),
     Attempt("file.rename.onto", Act.FILE_RENAME, "onto an existing place", _E, _STATIC,
@@ -111,6 +116,8 @@ ROWS: tuple[Attempt, ...] = (
     Attempt("net.listen", Act.NET_LISTEN, "TCP", Level.SEEN, "audited", _left("net.listen")),
     Attempt("ipc.connect", Act.IPC_CONNECT, "a broker that runs", _E, "masked as if absent",
             _heard("broker")),
+    Attempt("ipc.connect.agent", Act.IPC_CONNECT, "a key agent that runs", _A,
+            "its author is killed before the first send", _heard("agent")),
     Attempt("ipc.connect.late", Act.IPC_CONNECT, "a broker started in mid-run", Level.SEEN,
             "it was not there to be masked", _heard("late")),
     Attempt("ipc.connect.abstract", Act.IPC_CONNECT, "abstract sockets", _E, _DOMAIN, _heard("abstract")),

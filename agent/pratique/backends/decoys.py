@@ -112,12 +112,13 @@ class Ground:
         return self._target.poll() is not None
 
     def _lay_files(self) -> None:
-        for folder in (".aws", ".config/systemd/user", ".config/held/place", "bin", "run", "out"):
+        for folder in (".aws", ".config/systemd/user", ".config/held/place", ".claude", "bin", "run", "out"):
             (self.home / folder).mkdir(parents=True)
         (self.home / ".aws/credentials").write_text(f"[default]\naws_secret_access_key = {self._canary}\n")
         for name in _PERSISTENCE:
             (self.home / name).write_text("# decoy\n")
             (self.home / name).chmod(0o644)
+        (self.home / ".gitconfig").write_text("# decoy\n")
         touch = shutil.which("touch")
         if touch is None:
             raise FileNotFoundError("touch")
@@ -132,6 +133,7 @@ class Ground:
         self._tcp4 = self._bind(socket.AF_INET, (_SINK, 0))
         self._udp = self._bind(socket.AF_INET, (_SINK, 0), socket.SOCK_DGRAM)
         self._broker = self._bind(socket.AF_UNIX, str(self.home / "run/broker.sock"))
+        self._agent = self._bind(socket.AF_UNIX, str(self.home / "run/agent.sock"))
         self._abstract_name = f"pratique-proof-{self._canary}"
         self._abstract = self._bind(socket.AF_UNIX, f"\0{self._abstract_name}")
         # Either may be impossible here; the control then fails, and the row says so.
@@ -202,6 +204,9 @@ def _groups() -> tuple[Group, ...]:
         static("persistence.systemd", "file", below(".config/", ("systemd/user/**", "held/place/**"))),
         static("persistence.desktop", "file", ("~/.config/autostart/**",)),
         static("ipc.brokers", "ipc", below("run/", ("broker.sock", "late.sock"))),
+        Group("ipc.agents", "ipc", paths=("~/run/agent.sock",)),
+        Group("persistence.git", "file", paths=("~/.gitconfig",)),
+        Group("persistence.ai", "file", paths=("~/.claude/**",)),
         Group("exe.scheduler", "exe", names=("crontab",)),
         Group("exe.privilege", "exe", names=("sudo",)),
         Group("net.global", "net", cidrs=(f"{_SINK}/32", "::1/128")),
@@ -214,7 +219,10 @@ def _rows() -> tuple[Row, ...]:
         *(Act.FILE_WRITE, Act.FILE_CREATE, Act.FILE_LINK, Act.FILE_RENAME),
         *(Act.FILE_REMOVE, Act.FILE_TRUNCATE, Act.FILE_SETATTR),
     )
-    places = ("persistence.shell", "persistence.systemd", "persistence.desktop")
+    places = (
+        *("persistence.shell", "persistence.systemd", "persistence.desktop"),
+        *("persistence.git", "persistence.ai"),
+    )
     programs = (
         "exe.scheduler",
         "exe.privilege",
@@ -231,6 +239,7 @@ def _rows() -> tuple[Row, ...]:
         (Act.FILE_READ, "secrets.aws"),
         (Act.PRIV_GAIN, "exe.privilege"),
         (Act.IPC_CONNECT, "ipc.brokers"),
+        (Act.IPC_CONNECT, "ipc.agents"),
         (Act.NET_CONNECT, "net.global"),
         (Act.NET_CONNECT, "net.raw-socket"),
     ]

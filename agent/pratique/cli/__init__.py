@@ -21,6 +21,8 @@ COMMANDS = {
     "report": "show the report of a run",
     "replay": "put a recorded trace through the rules, without a kernel",
     "policy": "check the policy in force here, trust a project's file",
+    "init": "write a first pratique.toml into the project",
+    "learn": "propose the [[allow]] stanzas that a run needs, as a diff",
 }
 PLANNED = (
     "daemon",
@@ -28,8 +30,6 @@ PLANNED = (
     "top",
     "approve",
     "forget",
-    "init",
-    "learn",
     "enroll",
     "uninstall",
     "install-service",
@@ -41,6 +41,9 @@ _DEFECT, _USAGE, _NO_GUARD, _INTERRUPTED, _NOBODY_READS = 1, 2, 125, 130, 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command and return the exit status of docs/policy.md section 6."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        _parser(None).print_help(sys.stderr)
+        return _USAGE
     try:
         args = parse(words)
         status = int(_module(args.sub_command).run(args))
@@ -63,7 +66,15 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         raise UsageError(
             f"`pratique {asked}` is not available yet", "README.md lists what this version can do"
         )
-    return _parser(asked).parse_args(words)
+    args, unknown = _parser(asked).parse_known_args(words)
+    if unknown:
+        raise _unknown(asked, unknown[0])
+    return args
+
+
+def _unknown(asked: str | None, word: str) -> UsageError:
+    """Name the mistake and where to read on: argparse would show the usage of `pratique` alone."""
+    return UsageError(f"{asked} does not know {word!r}", f"pratique {asked} --help lists its options")
 
 
 def _asked(words: Sequence[str]) -> str | None:
@@ -77,7 +88,7 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
         epilog="pratique COMMAND --help says more of one command.",
     )
     parser.add_argument("--version", action="version", version=f"pratique {__version__}")
-    subparsers = parser.add_subparsers(dest="sub_command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(dest="sub_command", metavar="COMMAND", title="commands", required=True)
     if asked in COMMANDS:
         _module(asked).add_parser(subparsers)
     else:

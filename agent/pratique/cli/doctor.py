@@ -15,7 +15,6 @@ from pratique.model import Coverage
 from pratique.words import Level
 
 _NO_GUARD = 125
-_COLUMNS = 100
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -72,7 +71,9 @@ def _row(row: Coverage) -> dict[str, Any]:
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
-    return [*_guarded(found), "", *_covered(found), *_uncovered(found), "", *_host(found), *_left_over(found)]
+    parts = [_guarded(found), _covered(found), _uncovered(found), [*_host(found), *_left_over(found)]]
+    told = [line for part in parts if part for line in [*part, ""]]
+    return told[:-1]
 
 
 def _guarded(found: dict[str, Any]) -> list[str]:
@@ -96,18 +97,19 @@ def _covered(found: dict[str, Any]) -> list[str]:
     lines = [
         "coverage  each row proved just now by an attempt in a guarded child, with the guard off as control"
     ]
-    lines += [
-        f"  {row['level']:<13} {row['act']:<13} {row['when']:<42} {row['reason']}"[: _COLUMNS + 40]
+    columns = [max(len(row[name]) for row in rows) for name in ("level", "act", "when")]
+    level, act, when = columns
+    return lines + [
+        f"  {row['level']:<{level}}  {row['act']:<{act}}  {row['when']:<{when}}  {row['reason']}"
         for row in rows
     ]
-    return lines
 
 
 def _uncovered(found: dict[str, Any]) -> list[str]:
     weak = [row for row in found["coverage"] if row["level"] in (Level.BLIND.word, Level.KILLED_AFTER.word)]
     if not weak:
         return []
-    lines = ["", "not covered, or only after the act"]
+    lines = ["not covered, or only after the act"]
     lines += [f"  {row['act']:<13} {row['when']}: {row['reason']}" for row in weak]
     return [
         *lines,

@@ -1,6 +1,7 @@
 """Telling the outcome of a run: stored, written where asked, printed. Imported after the command only."""
 
 import sys
+import time
 from collections.abc import Sequence
 
 from pratique.backends import memory
@@ -13,16 +14,20 @@ from pratique.runs.run import Run
 from pratique.runs.store import ReportFile, Store
 from pratique.session import Outcome, Request
 
+_NOTICED = 1.0
+
 
 def tell(
     outcome: Outcome, fail_on: str, quiet: bool, report: ReportFile | None, record: ReportFile | None
 ) -> int:
     """Store, write and print the report; pratique's exit status."""
+    began = time.monotonic()
+    rows = _coverage(outcome)
     ending = reports.Ending(
-        coverage=_coverage(outcome),
+        coverage=rows,
         fail_on=fail_on,
         guard_lost=outcome.guard_lost,
-        notes=_notes(outcome),
+        notes=[*_notes(outcome), *_slow(time.monotonic() - began)],
     )
     told = reports.build(outcome.run.summary(), ending)
     Store().save(told)
@@ -40,6 +45,13 @@ def _coverage(outcome: Outcome) -> Sequence[Coverage]:
         return () if outcome.guard_lost else memory.coverage(outcome.backend)
     except GuardError:
         return ()  # doctor says why; the run itself was guarded
+
+
+def _slow(seconds: float) -> Sequence[str]:
+    """Say what the first report of a boot waited for: it is not in the time that the run added."""
+    if seconds < _NOTICED:
+        return ()
+    return [f"proving what this host covers took {seconds:.0f} s more; it is done once per boot"]
 
 
 def _notes(outcome: Outcome) -> Sequence[str]:

@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _import_what_tells() -> None:
-    """The heavy part of the report, imported while the command runs."""
+    """What judges the first stopped process, then the heavy part of the report: while the command runs."""
+    import_module("pratique.managers").warm()
     import_module("pratique.cli.outcomes")
 
 

@@ -10,6 +10,8 @@ from pratique.managers.base import Pattern
 
 _CUT = re.compile(r"[0-9.]")
 _MODULE, _CODE = "m", "c"
+PROGRAM_TEXT = ("-e", "-p", "-pe", "-c", "--eval", "--print")
+"""After these an interpreter without modules takes its program from the command line, not from a script."""
 
 
 def match(argv: Sequence[str], patterns: Iterable[Pattern]) -> Pattern | None:
@@ -36,6 +38,8 @@ def _fits(argv: Sequence[str], pattern: Pattern) -> bool:
     end = target_end(argv, pattern)
     if end is None:
         return False
+    if not pattern.verbs:
+        return True
     verb = _skip_options(argv, end, pattern.values)
     return verb < len(argv) and argv[verb] in pattern.verbs
 
@@ -44,8 +48,8 @@ def _script_end(argv: Sequence[str], pattern: Pattern) -> int | None:
     """After the script or module; options of the interpreter are read letter by letter, as it reads them."""
     index = 1
     while index < len(argv) and _is_option(argv[index]):
-        letter, rest = _deciding_letter(argv[index], pattern)
-        if letter == _CODE:
+        letter, rest = _deciding_letter(argv[index], pattern) if pattern.modules else ("", "")
+        if letter == _CODE or (not pattern.modules and argv[index] in PROGRAM_TEXT):
             return None
         if letter == _MODULE:
             index += 0 if rest else 1

@@ -1,9 +1,11 @@
 """Path patterns of groups and allows: `*` in a name, `**` across names, `~` every home, `.` the project."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 _MAGIC = frozenset("*?[")
+_ESCAPED = re.compile(r"\[([*?\[])\]")
 
 
 def is_magic(text: str) -> bool:
@@ -14,6 +16,11 @@ def is_magic(text: str) -> bool:
 def escape(path: str) -> str:
     """The pattern that matches exactly `path`."""
     return "".join(f"[{char}]" if char in _MAGIC else char for char in path)
+
+
+def literal(pattern: str) -> str | None:
+    """The one path that the pattern matches; None when it has wildcards."""
+    return None if is_magic(_ESCAPED.sub("", pattern)) else _ESCAPED.sub(r"\1", pattern)
 
 
 def anchored(pattern: str, homes: Iterable[str], project: str | None) -> Iterator[str]:

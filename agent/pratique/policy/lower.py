@@ -29,19 +29,6 @@ _SHARED = (
     "perl",
     "ruby",
 )
-# Opened by nearly every program: a mark would put the guard into each start on the host. Their owner is root;
-# only code that is root already can write them (docs/policy.md section 8 names this gap).
-_HOT = (
-    "/etc/passwd",
-    "/etc/group",
-    "/etc/hosts",
-    "/etc/resolv.conf",
-    "/etc/nsswitch.conf",
-    "/etc/ssl/certs",
-    "/etc/environment",
-    "/etc/profile",
-    "/etc/bash.bashrc",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +56,8 @@ class FilePlan:
 def lower(policy: Policy) -> Plan:
     """The policy as the kernel looks it up; no cell means allow, group 0 is an object in no group."""
     nets = [group for group in policy.groups if group.kind == "net"]
-    names = (*CODE_GROUPS, *(group.name for group in nets))
+    sockets = [group for group in policy.groups if group.kind == "ipc"]
+    names = (*CODE_GROUPS, *(group.name for group in (*nets, *sockets, *_ruled(policy, "file", _WRITES))))
     numbers = {name: index for index, name in enumerate(names, start=1)}
     rules = tuple(rule.id for rule in policy.rules)
     return Plan(
@@ -93,7 +81,7 @@ def file_plan(policy: Policy, homes: Sequence[str], project: str | None) -> File
         readonly=_readonly(policy, homes, project),
         masked=_masked(policy, homes, project),
         ipc=places(_ruled(policy, "ipc", (Act.IPC_CONNECT,)), homes, project),
-        write=[place for place in write.places if place.exists and place.path not in _HOT],
+        write=[place for place in write.places if place.exists],
         watch=list(dict.fromkeys([*read.watch, *write.watch])),
     )
 
@@ -101,11 +89,20 @@ def file_plan(policy: Policy, homes: Sequence[str], project: str | None) -> File
 def _cells(policy: Policy, numbers: dict[str, int], rules: dict[str, int]) -> Iterable[Cell]:
     code = [name for name in numbers if name.startswith("code.")]
     nets = [name for name in numbers if name.startswith("net.")]
+    sockets = [group.name for group in policy.groups if group.kind == "ipc"]
+    places = [group.name for group in _ruled(policy, "file", _WRITES)]
     objects = {
         Act.EXEC: [*code, ""],
         Act.NET_CONNECT: [*nets, ""],
         Act.NET_DNS: [*nets, ""],
         Act.PROC_MEMORY: ["proc.outside", ""],
+        Act.IPC_CONNECT: [*sockets, ""],
+        Act.FILE_WRITE: places,
+        Act.FILE_CREATE: places,
+        # Not `ring`: every node and libuv asks for one and goes on without it.
+        Act.KERNEL_BPF: [""],
+        Act.NS_ENTER: [""],
+        Act.MOUNT: [""],
     }
     for act, names in objects.items():
         for name, stage, actor, tainted in product(names, Stage, Actor, (False, True)):
@@ -131,7 +128,13 @@ def _readonly(policy: Policy, homes: Sequence[str], project: str | None) -> list
         return []
     denied = _ruled(policy, "file", _WRITES, Action.DENY)
     found = places(_static(denied), homes, project)
-    return list(dict.fromkeys(place.path for place in found if place.exists))
+    # A place that the user lets some package write cannot be read-only for all: the kernel judges each open there.
+    opened = [each for one in _given(policy, "write") for each in globs.anchored(one, homes, project)]
+    return [
+        path
+        for path in dict.fromkeys(place.path for place in found if place.exists)
+        if not any(globs.matches(one, path, homes, project) or one.startswith(f"{path}/") for one in opened)
+    ]
 
 
 def _masked(policy: Policy, homes: Sequence[str], project: str | None) -> list[str]:
@@ -140,9 +143,16 @@ def _masked(policy: Policy, homes: Sequence[str], project: str | None) -> list[s
     denied = _ruled(policy, "ipc", (Act.IPC_CONNECT,), Action.DENY)
     found = [place.path for place in places(_static(denied), homes, project) if place.exists]
     # A socket that the user allows to some package must be there; shipped data alone does not open one.
-    patterns = [one for allow in policy.allows if not allow.source.startswith("rules/") for one in allow.ipc]
-    wanted = {path for path in found for one in patterns if _same_socket(one, path, homes, project)}
+    wanted = {
+        path for path in found for one in _given(policy, "ipc") if _same_socket(one, path, homes, project)
+    }
     return [path for path in dict.fromkeys(found) if path not in wanted]
+
+
+def _given(policy: Policy, key: str) -> list[str]:
+    """The patterns that the user's own allows have under the key."""
+    held = [allow for allow in policy.allows if not allow.source.startswith("rules/")]
+    return [one for allow in held for one in getattr(allow, key)]
 
 
 def _same_socket(pattern: str, path: str, homes: Sequence[str], project: str | None) -> bool:

@@ -1,7 +1,7 @@
 """The smallest `[[allow]]` that would permit exactly one act: what a refusal prints."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pratique.model import Identity
@@ -24,15 +24,22 @@ KEYS = {
     Act.NET_DNS: "dns",
 }
 
+# Executables that no path leads to.
+_NAMELESS = frozenset(("code.memfd", "code.deleted"))
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}\Z")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def stanza(
-    identity: Identity, stage: Stage, act: Act, target: Mapping[str, Any], locked: bool = False
+    identity: Identity,
+    stage: Stage,
+    act: Act,
+    target: Mapping[str, Any],
+    locked: bool = False,
+    groups: Collection[str] = (),
 ) -> str:
     """TOML to paste into a policy file; a comment instead when no allow can match: why, and what to do."""
-    why = _why_not(identity, act, locked)
+    why = _why_not(identity, act, locked, groups)
     values = [] if why else _values(act, target)
     if not why and not values:
         why = "no allow can be written for this object: its name is unknown or is no text"
@@ -49,11 +56,13 @@ def _stanza(identity: Identity, stage: Stage, key: str, values: list[str]) -> st
     return "\n".join(lines) + "\n"
 
 
-def _why_not(identity: Identity, act: Act, locked: bool) -> str:
+def _why_not(identity: Identity, act: Act, locked: bool, groups: Collection[str]) -> str:
     if locked:
         return "no allow can match: the rule is locked"
     if act not in KEYS:
         return f"no allow can match: {act.word} cannot be allowed; run the program outside the guard"
+    if not _NAMELESS.isdisjoint(groups):
+        return "no allow can match: the executable has no name; have it run from a file that stays in place"
     if identity.quality is Quality.CLAIMED:
         return (
             f"no allow can match: the name {identity.purl or ''} is only claimed by the code itself; "

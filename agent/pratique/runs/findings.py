@@ -12,6 +12,7 @@ from pratique.runs.tree import Process, bounded
 from pratique.words import Act, Action, Actor, Level, Stage
 
 MOST = 5_000
+_ECHO = 0.02
 _KEYS = ("path", "to", "address", "port", "protocol", "name", "exe", "request", "pid")
 _SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- what counts as scratch, not where we write
 
@@ -37,6 +38,8 @@ class Found:
     tainted: bool
     time: float
     count: int = 1
+    last: float = 0.0
+    """When it was tried last."""
     steps: list[Mapping[str, Any]] = field(default_factory=list)
 
 
@@ -52,10 +55,12 @@ class Findings:
         key = (found.rule, found.act, found.origin, *(found.target.get(name) for name in _KEYS))
         known = self._found.get(key)
         if known is not None:
-            known.count += 1
+            known.count += not _is_echo(found, known)
+            known.last = found.time
             if found.action > known.action:
                 known.action, known.would, known.level = found.action, found.would, found.level
         elif len(self._found) < MOST:
+            found.last = found.time
             self._found[key] = found
             for process in found.process.line():
                 if process.evidence:
@@ -67,6 +72,13 @@ class Findings:
     def all(self) -> list[Found]:
         """Every finding, first seen first."""
         return sorted(self._found.values(), key=lambda found: found.time)
+
+
+def _is_echo(found: Found, known: Found) -> bool:
+    """Whether the error is that of the refusal just told: an open is answered first, then seen to fail."""
+    failed, answered = "errno" in found.target, "errno" not in known.target
+    same = found.process is known.process and 0 <= found.time - known.last < _ECHO
+    return failed and answered and same
 
 
 class Detections:

@@ -19,6 +19,8 @@ VERBS = {
     "proc.memory": "memory", "proc.signal": "signal", "kernel.bpf": "bpf", "ns.enter": "unshare",
     "exec.map": "map",
 }  # fmt: skip
+_LONG_PATH = 24
+_TECHNIQUES = 4
 _WHO = {
     "command": "the command itself",
     "manager": "the package manager itself",
@@ -114,7 +116,7 @@ def how(finding: Json, manager: str | None = None) -> list[str]:
     line = list(finding["process"]["ancestry"])
     managers = [index for index, each in enumerate(line) if each["actor"] == "manager"]
     line = line[managers[0] :] if managers else line[-3:]
-    chain = [(each["pid"], command(each)) for each in [*line, finding["process"]]]
+    chain = [(each["pid"], command(each, folders=False)) for each in [*line, finding["process"]]]
     if managers and manager:
         chain[0] = (chain[0][0], manager)
     return [
@@ -124,12 +126,23 @@ def how(finding: Json, manager: str | None = None) -> list[str]:
     ]
 
 
-def command(process: Json, longest: int = 100) -> str:
-    """A command line as typed, without the path of its program; cut where it gets long."""
+def command(process: Json, longest: int = 100, folders: bool = True) -> str:
+    """A command line as typed, without the path of its program; cut where it gets long.
+
+    Without `folders`, words that are long paths lose theirs: the reader of a chain looks for the file.
+    """
     words = [str(word) for word in process["argv"] or [process["exe"] or "?"]]
     words[0] = os.path.basename(words[0]) or words[0]  # noqa: PTH119 -- not a path of this host's kind, only text
-    said = shlex.join(words) if len(words) > 1 else words[0]
+    said = (
+        " ".join(shlex.quote(word) if folders else _short(word) for word in words) if words[1:] else words[0]
+    )
     return said if len(said) <= longest else f"{said[:longest]}…"
+
+
+def _short(word: str) -> str:
+    if not word.startswith("/") or len(word) <= _LONG_PATH:
+        return shlex.quote(word)
+    return f"…/{shlex.quote(word.rstrip('/').rpartition('/')[2])}"
 
 
 def permission(finding: Json) -> str | None:
@@ -139,7 +152,7 @@ def permission(finding: Json) -> str | None:
 
 
 def why(findings: Iterable[Json]) -> str:
-    """What the rules explain, each once, and the techniques they stand for."""
+    """What the rules explain, each once, and the first techniques they stand for; the report has them all."""
     explained: dict[str, None] = {}
     techniques: dict[str, None] = {}
     for finding in findings:
@@ -147,7 +160,9 @@ def why(findings: Iterable[Json]) -> str:
             explained[str(finding["explain"])] = None
         techniques |= dict.fromkeys(str(each) for each in finding["techniques"])
     said = " ".join(explained)
-    return f"{said} ({', '.join(techniques)})" if techniques else said
+    named, more = list(techniques)[:_TECHNIQUES], len(techniques) - _TECHNIQUES
+    named += [f"{more} more"] if more > 0 else []
+    return f"{said} ({', '.join(named)})" if techniques else said
 
 
 def what_ran(report: Json) -> str:

@@ -320,7 +320,7 @@ def _stanza(identity: Identity, found: Found, target: Mapping[str, Any], rule: R
     """The `[[allow]]` that would permit it, or comments that say why none can; None for other actors."""
     if found.actor is not Actor.PACKAGE:
         return None
-    return allows.stanza(identity, found.stage, found.act, target, locked=rule.locked)
+    return allows.stanza(identity, found.stage, found.act, target, locked=rule.locked, groups=found.groups)
 
 
 def _egress(summary: Summary) -> list[Json]:

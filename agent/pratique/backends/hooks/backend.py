@@ -1,15 +1,18 @@
 """The `hooks` backend put together: kernel programs, file marks, guardian and static layer behind one interface."""
 
 import contextlib
+import errno
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pratique.backends.base import Command, Ended, Host, Losses, Support
 from pratique.backends.hooks import endpoints, launch, translate
+from pratique.backends.hooks.allowances import Allowances
 from pratique.backends.hooks.authors import Author, Authors
 from pratique.backends.hooks.capability import capability
 from pratique.backends.hooks.files import Appeared, FileGuard
@@ -21,8 +24,11 @@ from pratique.errors import GuardError
 from pratique.model import Coverage, Event, Kind, Settlement
 from pratique.policy.lower import FilePlan, file_plan, lower
 from pratique.policy.model import Allow, Policy
+from pratique.policy.places import Place
 from pratique.words import Act, Action, Actor, Level, Stage
 
+_MOST_SOCKETS = 64
+"""That a directory of sockets is listed for."""
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 (guarded, not used)
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 
@@ -40,6 +46,7 @@ class HooksBackend:
         self._child: launch.Child | None = None
         self._ended: Ended | None = None
         self._gaps: list[str] = []
+        self._masked: frozenset[str] = frozenset()
 
     def supported(self) -> Support:
         """Whether a child that connects is really refused here."""
@@ -91,9 +98,12 @@ class HooksBackend:
         self._probes.add_exec_dir(_SHARED_MEMORY, "code.shm")
         for folder in _temporary():
             self._probes.add_exec_dir(folder, "code.hidden-temp")
-        for place in files.ipc:
-            if place.exists:
-                self._probes.add_ipc_key(place.path, place.group)
+        for path, group in _sockets(files.ipc):
+            self._probes.add_ipc_key(path, group)
+        self._probes.guard_writes(files.write)
+        self._allowances = Allowances(
+            self._probes, files, self._host.homes, self._host.project, [_SHARED_MEMORY, *_temporary()]
+        )
 
     def spawn(self, command: Command) -> int:
         """Start the command labelled, behind the static layer."""
@@ -113,6 +123,7 @@ class HooksBackend:
             return RecordingLayer()
         layer = StaticLayer(self._files.readonly, self._files.masked, self._host.homes)
         layer.prepare()
+        self._masked = frozenset(map(os.path.realpath, self._files.masked))
         return layer
 
     def _label_command(self, pid: int) -> None:
@@ -152,7 +163,15 @@ class HooksBackend:
             self._authors.note(record)
             event = translate.event(record, self._plan)
             if event is not None:
-                yield event
+                yield self._unmasked(event)
+
+    def _unmasked(self, event: Event) -> Event:
+        """A masked socket answers like one that nobody listens on: say that we refused."""
+        if event.act is not Act.IPC_CONNECT or event.target.get("errno") != errno.ECONNREFUSED:
+            return event
+        if os.path.realpath(str(event.target.get("path"))) not in self._masked:
+            return event
+        return replace(event, action=Action.DENY, level=Level.ENFORCED)
 
     def _too_late(self, appeared: Appeared) -> Iterable[Event]:
         """A missing place was filled by rename, link or mkdir, which no open announces: end the author."""
@@ -161,7 +180,8 @@ class HooksBackend:
             return
         policy = self._judge.policy
         decision = policy.decide(author.stage, author.actor, Act.FILE_RENAME, (appeared.group,))
-        if decision.action is Action.ALLOW:
+        granted = self._judge.granted(author.origin, Act.FILE_RENAME, appeared.path)
+        if decision.action is Action.ALLOW or (granted and not decision.locked):
             return
         action, would = effective(max(decision.action, Action.KILL), policy.mode)
         if action is Action.KILL:
@@ -195,6 +215,7 @@ class HooksBackend:
             self._judge.grant(origin, allows)
             for address, port in endpoints.resolve(allows):
                 self._probes.allow_net(origin, address, port)
+            self._gaps += self._allowances.grant(origin, allows)
         self._probes.set_label(event.pid, settlement.actor, settlement.stage, origin, must_exist=True)
         self._authors.settled(event.pid, Author(origin, settlement.stage, settlement.actor))
         with contextlib.suppress(ProcessLookupError):
@@ -222,6 +243,8 @@ class HooksBackend:
         self._probes.replace(self._plan)
         self._judge.policy = policy
         self._files = file_plan(policy, self._host.homes, self._host.project)
+        self._probes.guard_writes(self._files.write)
+        self._allowances.files = self._files
         self._guard.update(self._files.read, self._files.create, self._files.exec)
 
     def losses(self) -> Losses:
@@ -250,6 +273,19 @@ class HooksBackend:
                 self.finish()
         while self._opened:
             self._opened.pop()()
+
+
+def _sockets(places: Iterable[Place]) -> Iterable[tuple[str, str]]:
+    """The places' sockets, those directly in a directory too, and where the caller says its key agent is."""
+    for place in places:
+        if place.is_dir:
+            with contextlib.suppress(OSError), os.scandir(place.path) as entries:
+                found = zip(entries, range(_MOST_SOCKETS), strict=False)
+                yield from ((entry.path, place.group) for entry, _ in found)
+        elif place.exists:
+            yield place.path, place.group
+    if agent := os.environ.get("SSH_AUTH_SOCK"):
+        yield agent, "ipc.agents"
 
 
 def _temporary() -> list[str]:

@@ -40,6 +40,12 @@ class Judge:
         """From now on `origin` has these allows."""
         self._grants[origin] = allows
 
+    def granted(self, origin: int, act: Act, path: str) -> bool:
+        """Whether an allow of the origin names the act on that object."""
+        target = {"exe" if act is Act.EXEC else "path": path}
+        held = self._grants.get(origin, ())
+        return any(permits(allow, act, target, self._homes, self._project) for allow in held)
+
     def labelled(self, pid: int) -> bool:
         """Whether the process belongs to this run."""
         label = self._label_of(pid)
@@ -66,11 +72,7 @@ class Judge:
         decision = self.policy.decide(label.stage, label.actor, act, groups, label.origin in self._tainted)
         if decision.action is Action.ALLOW or decision.locked:
             return decision
-        granted = self._grants.get(label.origin, ())
-        target = {"exe" if act is Act.EXEC else "path": path}
-        if any(permits(allow, act, target, self._homes, self._project) for allow in granted):
-            return NO_RULE
-        return decision
+        return NO_RULE if self.granted(label.origin, act, path) else decision
 
     def _mark_tainted(self, origin: int) -> None:
         if origin not in self._tainted:

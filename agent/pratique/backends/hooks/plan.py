@@ -59,6 +59,7 @@ class Plan:
     networks: tuple[Network, ...]
     ports: tuple[Port, ...]
     cells: tuple[Cell, ...]
-    """Only acts that the kernel decides: exec (code groups), net.connect, net.dns, proc.memory."""
+    """Only acts that the kernel decides: exec (code groups), net.connect, net.dns, proc.memory, ipc.connect,
+    file.write and file.create of existing places, kernel.bpf, ns.enter, mount."""
     audit: bool
     """Deny and kill become audit, with `would` kept."""

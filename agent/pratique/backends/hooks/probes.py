@@ -5,7 +5,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ctypes import byref, c_uint32
 from pathlib import Path
 
@@ -15,12 +15,23 @@ from pratique.backends.hooks import early, records
 from pratique.backends.hooks.cgroup import open_root
 from pratique.backends.hooks.keys import Keys
 from pratique.backends.hooks.plan import Plan
-from pratique.backends.hooks.records import CLabel, COriginKey, InodeKey, Label, LostLabelRecord, Record
+from pratique.backends.hooks.records import (
+    CAllowedKey,
+    CGuarded,
+    CInodeKey,
+    CLabel,
+    COriginKey,
+    InodeKey,
+    Label,
+    LostLabelRecord,
+    Record,
+)
 from pratique.backends.hooks.syscalls import watches
-from pratique.backends.hooks.tables import Tables, allow_key
+from pratique.backends.hooks.tables import Tables, allow_key, path_key
 from pratique.backends.hooks.tokens import tokens
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
+from pratique.policy.places import Place
 from pratique.words import Actor, Stage
 
 _TRACING = ("on_exit", "on_fork", "on_exec", "on_return", "on_call")
@@ -53,6 +64,7 @@ class Probes:
         self._label_slots, self._ring_bytes = label_slots, ring_bytes
         self._links: dict[str, libbpf.Link] = {}
         self._ipc: dict[InodeKey, str] = {}
+        self._guarded: dict[bytes, bytes] = {}
         self._malformed = 0
         self._object: libbpf.Object | None = None
         self._ring: libbpf.Ring | None = None
@@ -146,6 +158,43 @@ class Probes:
         self._ipc[key] = group
         self._put_ipc(key, group)
         return True
+
+    def guard_writes(self, places: Iterable[Place]) -> None:
+        """Judge writing opens of these existing places, and of all below deep ones; replaces earlier ones.
+
+        The first group that names an object counts.
+        """
+        kept = [place for place in places if place.exists and (place.deep or not place.is_dir)]
+        found: dict[bytes, bytes] = {}
+        for place, key in zip(kept, self.keys.of([place.path for place in kept]), strict=True):
+            number = self._number(place.group)
+            if key is not None and number:
+                found.setdefault(bytes(key), bytes(CGuarded(number, place.deep)))
+        guarded = self._loaded.map("guarded")
+        guarded.update_all(found)
+        for gone in self._guarded.keys() - found.keys():
+            guarded.delete(gone)
+        self._guarded = found
+
+    def allow_file(self, origin: int, path: str, use: int) -> bool:
+        """Let the tree of `origin` use an existing object, of a directory all below it; False when it is not there.
+
+        `use`: `records.ALLOWED_WRITE` or `ALLOWED_IPC`. Locked rules stand.
+        """
+        key = self.keys.of([path])[0]
+        if key is None:
+            return False
+        named = CAllowedKey(CInodeKey(key.inode, key.device, key.generation), origin, use)
+        return self._loaded.map("allowed").update(bytes(named), b"\1")
+
+    def allow_path(self, origin: int, path: str, use: int, *, children: bool = False) -> bool:
+        """Let the tree of `origin` write or execute what is found at `path`, or directly in it if `children`.
+
+        The path is absolute and resolved; it need not exist. False when it is too long for the kernel's table.
+        `use`: `records.ALLOWED_WRITE` or `ALLOWED_EXEC`.
+        """
+        key = path_key(origin, path, use, children=children)
+        return key is not None and self._loaded.map("allowed_paths").update(key, b"\1")
 
     def was_written(self, path: str) -> bool:
         """Whether package or project code of a live run opened the file for writing."""
@@ -243,9 +292,11 @@ class Probes:
             os.close(root)
 
     def _put_ipc(self, key: InodeKey, group: str) -> None:
+        self._loaded.map("ipc_keys").update(bytes(key), _u32(self._number(group)))
+
+    def _number(self, group: str) -> int:
         groups = self._plan.groups
-        number = groups.index(group) + 1 if group in groups else 0
-        self._loaded.map("ipc_keys").update(bytes(key), _u32(number))
+        return groups.index(group) + 1 if group in groups else 0
 
 
 def _check_host() -> None:

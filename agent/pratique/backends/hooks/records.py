@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from pratique.words import Act, Action, Actor, Level, Stage
 
-FORK, EXEC, EXIT, LOST_LABEL, NET, FILE, IPC, MEMORY = range(1, 9)
+FORK, EXEC, EXIT, LOST_LABEL, NET, FILE, IPC, MEMORY, CALL = range(1, 10)
 PENDING, MIXED = 1, 2
 TAINTED = 1
 TRUNCATED, EXEC_PENDING, UNREAD = 1, 2, 4
 ALLOWED, SEND, SOCKET = 1, 2, 4
 SHM, HIDDEN_TEMP = 1 << 2, 1 << 3
+ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC = 1, 2, 3
+PATH_KEPT = 248
 MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ")
 COUNTERS = ("exec", "fork", "exit", "connect", "dns", "open", "listen", "ipc", "ring", "labels", "reads")
 
@@ -119,6 +121,29 @@ class CAllow6Key(ctypes.Structure):
     )
 
 
+class CGuarded(ctypes.Structure):
+    """`struct guarded`."""
+
+    _fields_ = (("group", c_uint16), ("below", c_uint8), ("reserved", c_uint8))
+
+
+class CAllowedKey(ctypes.Structure):
+    """`struct allowed_key`."""
+
+    _fields_ = (("object", CInodeKey), ("origin", c_uint32), ("use", c_uint32))
+
+
+class CPathKey(ctypes.Structure):
+    """`struct path_key`."""
+
+    _fields_ = (
+        ("origin", c_uint32),
+        ("use", c_uint16),
+        ("children", c_uint16),
+        ("path", c_uint8 * PATH_KEPT),
+    )
+
+
 class CTokenKey(ctypes.Structure):
     """`struct token_key`."""
 
@@ -204,6 +229,7 @@ class CExec(ctypes.Structure):
         ("reserved", c_uint32),
         ("filename", c_char * 256),
         ("interp", c_char * 256),
+        ("path", c_char * PATH_KEPT),
         ("argv", c_uint8 * 3584),
     )
 
@@ -231,7 +257,7 @@ class CFile(ctypes.Structure):
         ("error", c_int32),
         ("dirfd", c_int32),
         ("dirfd_to", c_int32),
-        ("reserved", c_uint32),
+        ("found", c_uint32),
         ("path", c_char * 256),
         ("to", c_char * 256),
     )
@@ -254,6 +280,12 @@ class CMemory(ctypes.Structure):
     """`struct memory_record`."""
 
     _fields_ = (("head", CRecord), ("victim", c_uint32), ("how", c_uint32))
+
+
+class CCall(ctypes.Structure):
+    """`struct call_record`."""
+
+    _fields_ = (("head", CRecord), ("error", c_int32), ("number", c_uint32), ("argument", c_uint64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +382,8 @@ class ExecRecord:
     filename: str
     interp: str
     argv: tuple[str, ...]
+    path: str = ""
+    """Where the kernel found the program, when a rule minds that; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +403,10 @@ class NetRecord:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A change of a name or file, done or refused (`error`). The paths are the caller's words: evidence."""
+    """A change of a name or file, done or refused (`error`). The paths are the caller's words: evidence.
+
+    Only where the kernel itself minded an open is `path` the one it found.
+    """
 
     head: Head
     error: int
@@ -398,8 +435,26 @@ class MemoryRecord:
     how: str
 
 
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A system call that a filter answers: refused (`error`), or done where there is no filter."""
+
+    head: Head
+    error: int
+    number: int
+    argument: int
+
+
 Record = (
-    ForkRecord | ExitRecord | LostLabelRecord | ExecRecord | NetRecord | FileRecord | IpcRecord | MemoryRecord
+    ForkRecord
+    | ExitRecord
+    | LostLabelRecord
+    | ExecRecord
+    | NetRecord
+    | FileRecord
+    | IpcRecord
+    | MemoryRecord
+    | CallRecord
 )
 
 
@@ -481,7 +536,14 @@ def _exec(raw: CExec, head: Head) -> ExecRecord:
         filename=_text(raw.filename),
         interp=_text(raw.interp),
         argv=_words(bytes(raw.argv)[: raw.argv_length]),
+        path=_climbed(raw.path),
     )
+
+
+def _climbed(spelt: bytes) -> str:
+    """The path that the kernel spelt from the leaf up."""
+    names = _text(spelt).split("/")[:-1]
+    return "".join(f"/{name}" for name in reversed(names))
 
 
 def _words(joined: bytes) -> tuple[str, ...]:
@@ -511,6 +573,8 @@ def _address(raw: CNet) -> str:
 
 
 def _file(raw: CFile, head: Head) -> FileRecord:
+    if raw.found:
+        return FileRecord(head, raw.error, _climbed(raw.to), "", raw.dirfd, raw.dirfd_to)
     return FileRecord(head, raw.error, _text(raw.path), _text(raw.to), raw.dirfd, raw.dirfd_to)
 
 
@@ -525,6 +589,10 @@ def _memory(raw: CMemory, head: Head) -> MemoryRecord:
     return MemoryRecord(head, raw.victim, MEMORY_HOW[min(raw.how, len(MEMORY_HOW) - 1)])
 
 
+def _call(raw: CCall, head: Head) -> CallRecord:
+    return CallRecord(head, raw.error, raw.number, raw.argument)
+
+
 _DECODERS: dict[int, tuple[type[ctypes.Structure], int, Callable[..., Record]]] = {
     FORK: (CFork, ctypes.sizeof(CFork), _fork),
     EXIT: (CExit, ctypes.sizeof(CExit), _exit),
@@ -534,4 +602,5 @@ _DECODERS: dict[int, tuple[type[ctypes.Structure], int, Callable[..., Record]]] 
     FILE: (CFile, CFile.path.offset + 1, _file),
     IPC: (CIpc, ctypes.sizeof(CIpc), _ipc),
     MEMORY: (CMemory, ctypes.sizeof(CMemory), _memory),
+    CALL: (CCall, ctypes.sizeof(CCall), _call),
 }

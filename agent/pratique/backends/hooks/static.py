@@ -31,7 +31,7 @@ class RecordingLayer:
     """What a run that only records enters: it refuses nothing, and only lets an inner run know of the outer one."""
 
     gaps: tuple[str, ...] = (
-        "only recording: calls that the static layer would answer (mounts, bpf, signals outside …) are not recorded",
+        "only recording: what the static layer alone would refuse (signals, abstract sockets) is not recorded",
     )
 
     def __init__(self) -> None:

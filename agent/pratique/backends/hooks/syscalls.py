@@ -1,13 +1,16 @@
 """Which system calls the kernel programs look at, by number, and where each keeps what is told of it."""
 
 import platform
+import socket
+from collections.abc import Mapping
 
+from pratique.backends import syscalls
 from pratique.backends.hooks.records import CWatch
 from pratique.errors import GuardError
 from pratique.words import Act
 
-_PATH, _OPEN, _CONNECT, _PTRACE, _VM_READ, _VM_WRITE, _PIDFD_GETFD = range(1, 8)
-_DONE, _INDIRECT = 1, 2
+_PATH, _OPEN, _CONNECT, _PTRACE, _VM_READ, _VM_WRITE, _PIDFD_GETFD, _FILTERED = range(1, 9)
+_DONE, _INDIRECT, _FAMILY, _NAMESPACE = 1, 2, 4, 8
 _NONE = 0xFF
 
 _NUMBERS = {
@@ -64,7 +67,21 @@ def watches() -> dict[int, bytes]:
     numbers = _NUMBERS.get(platform.machine())
     if numbers is None:
         raise GuardError(f"the hooks backend does not know {platform.machine()}", "use --backend rootless")
-    return {number: bytes(_CALLS[name]) for name, number in numbers.items()}
+    answered = syscalls.numbers()
+    return {number: bytes(_CALLS[name]) for name, number in numbers.items()} | {
+        answered[name]: bytes(watch) for name, watch in _ANSWERED.items()
+    }
+
+
+def request(number: int, argument: int) -> str:
+    """What a filtered call asked for, for people: its name, and the family of a socket."""
+    name = _NAMES.get(number, f"system call {number}")
+    if name != "socket":
+        return name
+    try:
+        return f"socket({socket.AddressFamily(argument & 0xFFFFFFFF).name})"
+    except ValueError:
+        return f"socket({argument & 0xFFFFFFFF})"
 
 
 def _told(
@@ -104,3 +121,23 @@ _CALLS = {
     "process_vm_writev": CWatch(_VM_WRITE, Act.PROC_MEMORY),
     "pidfd_getfd": CWatch(_PIDFD_GETFD, Act.PROC_MEMORY),
 }
+
+# What the filter of the static layer answers (backends/seccomp.py). Not clone3: libc tries it before every clone.
+_BY_ACT: Mapping[Act, tuple[str, ...]] = {
+    Act.KERNEL_BPF: (
+        *("bpf", "perf_event_open", "userfaultfd"),
+        *("init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load"),
+    ),
+    Act.MOUNT: (
+        *("mount", "umount2", "pivot_root", "fsopen", "fsconfig", "fsmount", "fspick", "open_by_handle_at"),
+        *("open_tree", "open_tree_attr", "move_mount", "mount_setattr"),
+    ),
+    Act.NS_ENTER: ("setns",),
+    Act.RING: ("io_uring_setup",),
+}
+_ANSWERED = {name: CWatch(_FILTERED, act) for act, names in _BY_ACT.items() for name in names} | {
+    "clone": CWatch(_FILTERED, Act.NS_ENTER, flags=_NAMESPACE),
+    "unshare": CWatch(_FILTERED, Act.NS_ENTER, flags=_NAMESPACE),
+    "socket": CWatch(_FILTERED, Act.NET_CONNECT, flags=_FAMILY),
+}
+_NAMES = {syscalls.numbers()[name]: name for name in _ANSWERED} if platform.machine() in _NUMBERS else {}

@@ -1,17 +1,20 @@
 """A plan in kernel maps: written beside the one before, put in force by one store."""
 
 import ctypes
+import os
 from collections.abc import Iterable
 from ipaddress import ip_network
 
 from pratique.backends.hooks.plan import Cell, Plan
 from pratique.backends.hooks.records import (
+    PATH_KEPT,
     CAllow4Key,
     CAllow6Key,
     CCell,
     CCellKey,
     CNet4Key,
     CNet6Key,
+    CPathKey,
     CPortKey,
 )
 from pratique.backends.libbpf import Object
@@ -70,6 +73,15 @@ def allow_key(origin: int, cidr: str, port: int) -> tuple[str, bytes]:
     if network.version == _IPV4:
         return "allows4", bytes(CAllow4Key(prefix, origin, port, 0, packed))
     return "allows6", bytes(CAllow6Key(prefix, origin, port, 0, packed))
+
+
+def path_key(origin: int, path: str, use: int, *, children: bool) -> bytes | None:
+    """Key of an origin's allow by name, spelt as the kernel climbs: leaf first. None when it is too long."""
+    spelt = b"".join(name + b"/" for name in reversed(os.fsencode(path).split(b"/")) if name)
+    if len(spelt) > PATH_KEPT:
+        return None
+    room = (ctypes.c_uint8 * PATH_KEPT).from_buffer_copy(spelt.ljust(PATH_KEPT, b"\0"))
+    return bytes(CPathKey(origin, use, children, room))
 
 
 def _entries(plan: Plan, generation: int) -> dict[str, Entries]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pratique.backends.hooks.records import CTokenKey
 from pratique.managers.base import Pattern
+from pratique.managers.matching import PROGRAM_TEXT
 
 INTERPRETER, NATIVE, TARGET, MODULE, VERB, INTERPRETER_VALUE, VALUE = range(1, 8)
 STOP, LETTER_MODULE, LETTER_VALUE, LETTER_STOP, BARE = range(8, 13)
@@ -15,8 +16,6 @@ LIMIT = 64
 
 _OFFSET, _PRIME, _WRAP = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 _SHORT = 2
-# After these the program is text on the command line: what follows is its argument, never a manager's name.
-_PROGRAM_TEXT = ("-e", "-p", "-pe", "-c", "--eval", "--print")
 
 
 def tokens(patterns: Sequence[Pattern]) -> dict[bytes, int]:
@@ -67,4 +66,4 @@ def _clustered(pattern: Pattern) -> list[tuple[int, int]]:
 
 def _separate(pattern: Pattern) -> list[tuple[int, int]]:
     found = [(INTERPRETER_VALUE, fnv(word)) for word in pattern.interpreter_values]
-    return found + [(STOP, fnv(word)) for word in _PROGRAM_TEXT]
+    return found + [(STOP, fnv(word)) for word in PROGRAM_TEXT]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pratique.backends.hooks import records
+from pratique.backends.hooks import records, syscalls
 from pratique.backends.hooks.plan import Plan
 from pratique.model import Event, Exec, Kind
 from pratique.words import Act
@@ -71,7 +71,15 @@ def _exec(record: records.ExecRecord, plan: Plan) -> dict[str, Any]:
         pending=record.pending,
     )
     groups = tuple(_group(number, plan) for number in record.code)
-    return {**_who(record.head), "kind": Kind.EXEC, "act": Act.EXEC, "groups": groups, "exec": seen}
+    target = {"exe": record.path} if record.path else {}
+    return {
+        **_who(record.head),
+        "kind": Kind.EXEC,
+        "act": Act.EXEC,
+        "groups": groups,
+        "exec": seen,
+        "target": target,
+    }
 
 
 def _net(record: records.NetRecord, plan: Plan) -> dict[str, Any]:
@@ -104,6 +112,13 @@ def _ipc(record: records.IpcRecord, plan: Plan) -> dict[str, Any]:
 
 def _memory(record: records.MemoryRecord, plan: Plan) -> dict[str, Any]:
     target = {"pid": record.victim, "request": record.how}
+    return {**_act(record.head, plan), "target": target}
+
+
+def _call(record: records.CallRecord, plan: Plan) -> dict[str, Any]:
+    target: dict[str, Any] = {"request": syscalls.request(record.number, record.argument)}
+    if record.error:
+        target["errno"] = record.error
     return {**_act(record.head, plan), "target": target}
 
 
@@ -144,4 +159,5 @@ _BUILDERS: dict[type, Callable[[Any, Plan], dict[str, Any]]] = {
     records.FileRecord: _file,
     records.IpcRecord: _ipc,
     records.MemoryRecord: _memory,
+    records.CallRecord: _call,
 }

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from pratique.managers.files import text
 from pratique.managers.matching import target_end
 from pratique.managers.pip.facts import facts
-from pratique.managers.pip.files import text
 
 _MAX_FILES, _MAX_BYTES = 64, 1 << 20
 _COMMENT = re.compile(r"(^|\s+)#.*$")

@@ -8,21 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from pratique.managers.base import Pattern
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the helper table."""
-
-    name: str
-    by: tuple[str, ...]
-    words: tuple[str, ...]
-    exe: tuple[str, ...] = ()
-    script: str = ""
-    places: tuple[str, ...] = ()
-    """Directories outside the system's where it may lie too."""
-    checkout: bool = False
-    """It may work inside a checkout that a helper of this run made."""
+from pratique.managers.helpers import Row, shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +22,6 @@ class Facts:
     """Every long option, to resolve abbreviations as optparse does."""
     names: Mapping[str, str]
     rows: tuple[Row, ...]
-    system: tuple[str, ...]
-    lifecycle: tuple[str, ...]
     unpacked: re.Pattern[str]
     """`pip-install-RAND/NAME_<hex>`: groups `parent`, `name`."""
     unnamed: re.Pattern[str]
@@ -59,9 +43,7 @@ def facts() -> Facts:
         values=frozenset(options["values"]),
         options=tuple(word for word in options["values"] + options["flags"] if word.startswith("--")),
         names=options["names"],
-        rows=tuple(_row(row) for row in data["helper"]),
-        system=tuple(data["helpers"]["system"]),
-        lifecycle=tuple(data["helpers"]["lifecycle"]),
+        rows=(*(Row.of(row) for row in data["helper"]), *shared().rows),
         unpacked=re.compile(
             rf"(?P<parent>/(?:.*/)?pip-(?:{kinds})-{random})/(?P<name>[^/]+)_[0-9a-f]{{32}}(?=/|$)"
         ),
@@ -74,5 +56,6 @@ def facts() -> Facts:
     )
 
 
-def _row(row: dict[str, object]) -> Row:
-    return Row(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})  # type: ignore[arg-type]
+def patterns() -> tuple[Pattern, ...]:
+    """The one pattern of `data.toml`."""
+    return (facts().pattern,)

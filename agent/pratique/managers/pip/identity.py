@@ -15,10 +15,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pratique.managers.base import Context, Stopped
+from pratique.managers.files import opened
 from pratique.managers.pip import tracker
 from pratique.managers.pip.arguments import Wanted, canonical, local_path
 from pratique.managers.pip.facts import facts
-from pratique.managers.pip.files import opened
 from pratique.managers.pip.memory import Build, Memory, Request
 from pratique.managers.pip.names import archive_name, archive_version, metadata, public, purl, same_version
 from pratique.managers.pip.project import inode

@@ -3,9 +3,9 @@
 import re
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from pratique.managers.files import text
 from pratique.managers.pip.arguments import canonical
 from pratique.managers.pip.facts import facts
-from pratique.managers.pip.files import text
 
 _MAX_METADATA = 1 << 16
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.!+_]*")

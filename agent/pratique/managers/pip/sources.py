@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pratique.managers.files import text
 from pratique.managers.pip.arguments import Arguments, Wanted, local_path
-from pratique.managers.pip.files import text
 
 _MAX_BYTES = 1 << 20
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")

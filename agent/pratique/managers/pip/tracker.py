@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from pratique.managers.files import text
 from pratique.managers.pip.arguments import canonical
 from pratique.managers.pip.facts import facts
-from pratique.managers.pip.files import text
 
 _MAX_BYTES, _MAX_ENTRIES = 1 << 16, 256
 _REQUIREMENT = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[^\]]*\])?\s*(@?)")

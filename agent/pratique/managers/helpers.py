@@ -1,27 +1,70 @@
-"""Which programs pip itself starts: a closed table over the image really mapped and its words."""
+"""Which programs managers start themselves: closed tables over the image really mapped and its words."""
 
 import os
 import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pratique.managers.base import Context, Stopped
 from pratique.managers.matching import basename
-from pratique.managers.pip.facts import Row, facts
 
 _INTERPRETERS = ("python", "pypy", "sh", "dash", "bash", "busybox", "perl")
 
 
-def helper(child: Stopped, context: Context, by_helper: bool) -> Row | None:
-    """The row `child` fits, given who started it, or None."""
-    starters = _names(context.parent, context) if by_helper else {"pip"}
-    rows = (row for row in facts().rows if starters & set(row.by))
-    return next((row for row in rows if _fits(row, child, context)), None)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a helper table."""
+
+    name: str
+    by: tuple[str, ...]
+    words: tuple[str, ...]
+    exe: tuple[str, ...] = ()
+    script: str = ""
+    places: tuple[str, ...] = ()
+    """Directories outside the system's where it may lie too."""
+    checkout: bool = False
+    """It may work inside a checkout that a helper of this run made."""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Row":
+        """From a table of a data file."""
+        words: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        return cls(**words)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """All of `helpers.toml`: what holds for every manager."""
+
+    rows: tuple[Row, ...]
+    system: tuple[str, ...]
+    lifecycle: tuple[str, ...]
+
+
+@cache
+def shared() -> Shared:
+    """Read the data file; it is ours, so a mistake in it is a bug and raises."""
+    data = tomllib.loads((Path(__file__).parent / "helpers.toml").read_text(encoding="utf-8"))
+    rows = tuple(Row.of(row) for row in data["helper"])
+    return Shared(rows, tuple(data["system"]), tuple(data["lifecycle"]))
+
+
+def helper(child: Stopped, context: Context, rows: Sequence[Row], manager: str | None) -> Row | None:
+    """The row `child` fits, None if none; `manager` names who started it, None if another helper did."""
+    starters = {manager} if manager else _names(context.parent, context, rows)
+    return next((row for row in rows if starters & set(row.by) and _fits(row, child, context)), None)
 
 
 def lifecycle(child: Stopped, context: Context) -> str | None:
     """A variable that only build scripts are given, and that the manager did not have itself."""
     ours, theirs = child.environment, context.manager.environment
-    return next((key for key in facts().lifecycle if key in ours and ours[key] != theirs.get(key)), None)
+    return next((key for key in shared().lifecycle if key in ours and ours[key] != theirs.get(key)), None)
 
 
 def in_directories(path: str, directories: tuple[str, ...]) -> bool:
@@ -29,13 +72,13 @@ def in_directories(path: str, directories: tuple[str, ...]) -> bool:
     return any(path.startswith(directory.rstrip("/") + "/") for directory in directories)
 
 
-def _names(parent: Stopped, context: Context) -> set[str]:
-    return {row.name for row in facts().rows if _fits(row, parent, context)}
+def _names(parent: Stopped, context: Context, rows: Sequence[Row]) -> set[str]:
+    return {row.name for row in rows if _fits(row, parent, context)}
 
 
 def _fits(row: Row, child: Stopped, context: Context) -> bool:
     if not row.script:
-        places = facts().system + _homes(row, context)
+        places = shared().system + _homes(row, context)
         return (
             _image(child.exe) in row.exe and _ours(child.exe, places, context) and _shape(row, child.argv[1:])
         )
@@ -49,8 +92,8 @@ def _runs_script(row: Row, child: Stopped, context: Context) -> bool:
     if not words or not words[0].startswith("/") or basename(child.exe) not in _INTERPRETERS:
         return False
     script = os.path.realpath(words[0])
-    trusted = child.exe == context.manager.exe or _ours(child.exe, facts().system, context)
-    places = facts().system + _homes(row, context)
+    trusted = child.exe == context.manager.exe or _ours(child.exe, shared().system, context)
+    places = shared().system + _homes(row, context)
     return (
         trusted
         and _image(script) in row.script.split("|")

@@ -1,0 +1,89 @@
+"""What an origin's allows let it use, brought to what the kernel looks up: objects by key, the rest by path."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+from pratique.backends.hooks import records
+from pratique.backends.hooks.probes import Probes
+from pratique.policy import globs
+from pratique.policy.allows import permits
+from pratique.policy.lower import FilePlan
+from pratique.policy.model import Allow
+from pratique.policy.places import Place
+from pratique.words import Act
+
+# No pattern but one that ends in `/**` matches this below a directory.
+_BELOW = "/\1/\1/\1"
+
+
+class Allowances:
+    """Grants for one host: its homes, project and guarded places."""
+
+    def __init__(
+        self, probes: Probes, files: FilePlan, homes: Sequence[str], project: str, hidden: Sequence[str]
+    ) -> None:
+        """`hidden`: directories in which the kernel minds what is executed."""
+        self.files = files
+        self._probes = probes
+        self._homes, self._project, self._hidden = homes, project, tuple(hidden)
+
+    def grant(self, origin: int, allows: Sequence[Allow]) -> list[str]:
+        """Give them to the tree of `origin`; one line for each pattern that the kernel cannot look up."""
+        gaps: list[str] = []
+        for allow in allows:
+            self._objects(origin, allow)
+            self._writes(origin, allow)
+            gaps += self._programs(origin, allow)
+        return gaps
+
+    def _objects(self, origin: int, allow: Allow) -> None:
+        kinds = (
+            (self.files.write, Act.FILE_WRITE, allow.write, records.ALLOWED_WRITE),
+            (self.files.ipc, Act.IPC_CONNECT, allow.ipc, records.ALLOWED_IPC),
+        )
+        for places, act, patterns, use in kinds:
+            for place in places if patterns else ():
+                if place.exists and self._covers(allow, act, place):
+                    self._probes.allow_file(origin, place.path, use)
+        for path in filter(None, map(globs.literal, self._anchored(allow.ipc))):
+            self._probes.allow_file(origin, path, records.ALLOWED_IPC)
+
+    def _covers(self, allow: Allow, act: Act, place: Place) -> bool:
+        path = place.path + (_BELOW if place.is_dir else "")
+        return permits(allow, act, {"path": path}, self._homes, self._project)
+
+    def _writes(self, origin: int, allow: Allow) -> None:
+        for pattern in self._anchored(allow.write):
+            folder = globs.literal(pattern.removesuffix("/**"))
+            if pattern.endswith("/**") and folder is not None:
+                self._probes.allow_file(origin, folder, records.ALLOWED_WRITE)
+            else:
+                self._by_path(origin, pattern, records.ALLOWED_WRITE)
+
+    def _programs(self, origin: int, allow: Allow) -> Iterator[str]:
+        for pattern in self._anchored(allow.exec):
+            if not self._by_path(origin, pattern, records.ALLOWED_EXEC) and self._is_minded(pattern):
+                yield (
+                    f"{allow.source}: {pattern}: an executable in shared memory, or hidden in a temporary directory, "
+                    "can only be allowed by its full path or as DIRECTORY/*"
+                )
+
+    def _by_path(self, origin: int, pattern: str, use: int) -> bool:
+        folder, _, name = pattern.rpartition("/")
+        children = name == "*"
+        path = globs.literal(folder if children else pattern)
+        if path is None:
+            return False
+        parent, leaf = (path, "") if children else os.path.split(path)
+        resolved = f"{os.path.realpath(parent or '/')}/{leaf}"
+        return self._probes.allow_path(origin, resolved, use, children=children)
+
+    def _is_minded(self, pattern: str) -> bool:
+        fixed = pattern.split("*", 1)[0]
+        return any(
+            fixed.startswith(f"{folder}/") or f"{folder}/".startswith(fixed) for folder in self._hidden
+        )
+
+    def _anchored(self, patterns: Sequence[str]) -> Iterator[str]:
+        for pattern in patterns:
+            yield from globs.anchored(pattern, self._homes, self._project)

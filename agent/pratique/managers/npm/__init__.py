@@ -1,0 +1,1 @@
+"""npm and npx. Nothing is imported here: only `facts` is needed before the command starts."""

@@ -1,0 +1,1 @@
+"""uv, and uvx which is uv. Nothing is imported here: only `facts` is needed before the command starts."""

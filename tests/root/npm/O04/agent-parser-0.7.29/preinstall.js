@@ -1,0 +1,1 @@
+require('child_process').spawnSync('sh', ['preinstall.sh'], { stdio: 'inherit' })
