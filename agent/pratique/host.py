@@ -5,6 +5,8 @@ import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
+# PROC_PID_INIT_INO of the kernel: fixed since there are pid namespaces.
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
 _LOGIN_UIDS = range(1000, 60000)
 _NO_ID = 2**32 - 1
 
@@ -35,6 +37,11 @@ def state_dir() -> Path:
         return Path("/var/lib/pratique")
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "pratique"
+
+
+def in_first_pid_namespace() -> bool:
+    """Whether process numbers here are the kernel's own; in a container they are not."""
+    return Path("/proc/self/ns/pid").stat().st_ino == _FIRST_PID_NAMESPACE
 
 
 def boot_id() -> str:

@@ -222,6 +222,10 @@ def test_foreign_calls_kill(home: Home) -> None:
     assert "done" not in said
 
 
+_BACKEND = Path(__file__).parents[1] / "lab" / "intree" / "lab_backend.py"
+"""In the tree: a fresh environment holds no build back end."""
+
+
 def _wheel(folder: Path) -> Path:
     path = folder / "decoy-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as wheel:
@@ -241,9 +245,10 @@ def test_pip_works(home: Home) -> None:
     project.mkdir()
     (project / "first.py").write_text("answer = 43\n")
     (project / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-        '[project]\nname = "first"\nversion = "1.0"\n[tool.hatch.build]\ninclude = ["first.py"]\n'
+        '[build-system]\nrequires = []\nbuild-backend = "lab_backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "first"\nversion = "1.0"\n'
     )
+    shutil.copy(_BACKEND, project)
     options = "--no-index --no-deps --no-build-isolation --disable-pip-version-check -q --target site"
 
     status, said = home.run(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_INIT_PID_NAMESPACE = 0xEFFFFFFC
+from pratique import host
+
 _GUARDIAN = "pratique-guard"
 
 
@@ -55,7 +56,7 @@ def _cgroup2() -> str | None:
 
 def _pid_namespace() -> str:
     with suppress(OSError):
-        if Path("/proc/self/ns/pid").stat().st_ino == _INIT_PID_NAMESPACE:
+        if host.in_first_pid_namespace():
             return "the host's"
         return "a container's: file events of outsiders carry no pid here; run on the host"
     return "unknown"

@@ -46,8 +46,10 @@ def _store(path: Path, text: str) -> None:
 
 
 def _key() -> list[object]:
+    # A container has another answer than its host, and they may share the state directory.
+    spaces = [Path("/proc/self/ns", name).stat().st_ino for name in ("pid", "cgroup", "user")]
     built = [path.stat().st_mtime_ns for path in sorted(resources.probes().glob("*.bpf.o"))]
-    return [host.boot_id(), __version__, os.geteuid(), built]
+    return [host.boot_id(), __version__, os.geteuid(), *spaces, built]
 
 
 def coverage(backend: Backend) -> list[Coverage]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from ctypes import byref, c_uint32
 from pathlib import Path
 
+from pratique import host
 from pratique.backends import libbpf
 from pratique.backends.base import Losses
 from pratique.backends.hooks import early, records
@@ -302,6 +303,11 @@ class Probes:
 def _check_host() -> None:
     if os.geteuid() != 0:
         raise GuardError("the hooks backend needs root", "run pratique as root, or with sudo")
+    if not host.in_first_pid_namespace():
+        raise GuardError(
+            "this is a pid namespace of its own: the kernel's process numbers mean other processes here",
+            "run pratique on the host, outside the container",
+        )
     if not Path("/sys/kernel/btf/vmlinux").exists():
         raise GuardError(
             "this kernel does not describe its types", "use a kernel with CONFIG_DEBUG_INFO_BTF=y"
