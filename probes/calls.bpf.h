@@ -14,6 +14,7 @@ struct call {
 	__u32 number;
 };
 
+/* Plain loads: the verifier knows the type of what a BTF tracepoint hands over, and a helper call costs 20 ns each. */
 static __always_inline __u64 argument(const struct call *call, __u8 index)
 {
 	struct pt_regs___x86 *x86 = call->registers;
@@ -21,20 +22,20 @@ static __always_inline __u64 argument(const struct call *call, __u8 index)
 
 	if (!bpf_core_field_exists(x86->di)) {
 		if (index == 0)
-			return BPF_CORE_READ(arm64, orig_x0);
+			return arm64->orig_x0;
 		if (index == 1)
-			return BPF_CORE_READ(arm64, regs[1]);
+			return arm64->regs[1];
 		if (index == 2)
-			return BPF_CORE_READ(arm64, regs[2]);
-		return index == 3 ? BPF_CORE_READ(arm64, regs[3]) : BPF_CORE_READ(arm64, regs[4]);
+			return arm64->regs[2];
+		return index == 3 ? arm64->regs[3] : arm64->regs[4];
 	}
 	if (index == 0)
-		return BPF_CORE_READ(x86, di);
+		return x86->di;
 	if (index == 1)
-		return BPF_CORE_READ(x86, si);
+		return x86->si;
 	if (index == 2)
-		return BPF_CORE_READ(x86, dx);
-	return index == 3 ? BPF_CORE_READ(x86, r10) : BPF_CORE_READ(x86, r8);
+		return x86->dx;
+	return index == 3 ? x86->r10 : x86->r8;
 }
 
 static __always_inline __u32 number_of(void *registers)
@@ -43,6 +44,6 @@ static __always_inline __u32 number_of(void *registers)
 	struct pt_regs___arm64 *arm64 = registers;
 
 	if (bpf_core_field_exists(x86->orig_ax))
-		return BPF_CORE_READ(x86, orig_ax);
-	return BPF_CORE_READ(arm64, syscallno);
+		return x86->orig_ax;
+	return arm64->syscallno;
 }

@@ -24,9 +24,10 @@ static __always_inline bool fresh_code(const struct label *label)
 	return label->actor == ACTOR_PACKAGE || label->actor == ACTOR_PROJECT;
 }
 
-static __always_inline void count(__u64 run, enum counter which)
+static __always_inline void count(enum counter which)
 {
-	struct counters *counters = bpf_map_lookup_elem(&stats, &run);
+	__u32 zero = 0;
+	struct counters *counters = bpf_map_lookup_elem(&stats, &zero);
 
 	if (counters)
 		__sync_fetch_and_add(&counters->value[which], 1);
@@ -78,7 +79,7 @@ static __always_inline bool send(const struct record *head, __u64 size, bool urg
 {
 	if (!bpf_ringbuf_output(&ring, (void *)head, size, wakeup(urgent)))
 		return true;
-	count(head->run, LOST_RING);
+	count(LOST_RING);
 	return false;
 }
 

@@ -96,7 +96,7 @@ static __always_inline void read_argv(struct exec_record *exec, struct mm_struct
 		return;
 	exec->flags |= EXEC_UNREAD;
 	exec->argv_length = 0;
-	count(exec->head.run, LOST_READS);
+	count(LOST_READS);
 }
 
 static __always_inline void describe(struct exec_record *exec, const struct label *label, struct task_struct *task,
@@ -172,7 +172,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 
 	if (!label)
 		return 0;
-	count(label->run, COUNT_EXEC);
+	count(COUNT_EXEC);
 	scratch = bpf_map_lookup_elem(&scratches, &zero);
 	if (!scratch)
 		return 0;

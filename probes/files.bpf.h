@@ -15,11 +15,11 @@ struct {
 static __always_inline struct file *file_of(__u64 fd)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd);
+	struct fdtable *table = task->files->fdt;
+	struct file **files = table->fd;
 	struct file *file = NULL;
 
-	if (fd >= BPF_CORE_READ(table, max_fds))
+	if (fd >= table->max_fds)
 		return NULL;
 	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
 	return file;
@@ -255,7 +255,7 @@ static __always_inline void open_returned(const struct label *label, const struc
 	struct file *file;
 	__u64 flags;
 
-	count(label->run, COUNT_OPEN);
+	count(COUNT_OPEN);
 	if (label->actor == ACTOR_COMMAND)
 		return;
 	if (ret >= 0) {
@@ -356,7 +356,7 @@ static __always_inline void connect_returned(const struct label *label, const st
 	sock = unix_of(argument(call, 0));
 	if (!sock)
 		return;
-	count(label->run, COUNT_IPC);
+	count(COUNT_IPC);
 	peer = (struct unix_sock *)BPF_CORE_READ(sock, peer);
 	if (peer)
 		reached(label, peer);

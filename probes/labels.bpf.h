@@ -12,7 +12,7 @@ static __always_inline void lose_label(const struct label *label, struct task_st
 	bpf_send_signal(SIGKILL);
 	if (bpf_send_signal_task)
 		lost.killed = bpf_send_signal_task(child, SIGKILL, PIDTYPE_TGID, 0) == 0;
-	count(label->run, LOST_LABELS);
+	count(LOST_LABELS);
 	begin(&lost.head, label, RECORD_LOST_LABEL, 0);
 	lost.child = tgid;
 	send(&lost.head, sizeof(lost), true);
@@ -40,7 +40,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		lose_label(&copy, child, tgid);
 		return 0;
 	}
-	count(copy.run, COUNT_FORK);
+	count(COUNT_FORK);
 	begin(&record.head, &copy, RECORD_FORK, 0);
 	record.child = tgid;
 	send(&record.head, sizeof(record), false);
@@ -66,7 +66,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	/* The last two threads may both see `live == 0`: only one of them deletes. */
 	if (bpf_map_delete_elem(&labels, &tgid))
 		return 0;
-	count(record.head.run, COUNT_EXIT);
+	count(COUNT_EXIT);
 	send(&record.head, sizeof(record), false);
 	return 0;
 }

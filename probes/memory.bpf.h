@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Reaching into other processes. Calls that name a victim are killed at entry; an opened /proc/PID/mem at the
- * return of the open, before its first use.
+ * Reaching into other processes, judged when the call returns: Landlock has refused what lies outside a wrapped
+ * run, so what is left are victims inside it. Their attacker dies before it can use what it got: an attached
+ * process, an open /proc/PID/mem. The other calls have happened by then.
  */
 
 #define PTRACE_ATTACH 16
@@ -28,18 +29,23 @@ static __always_inline bool outside(const struct label *label, __u32 victim)
 	return !other || other->run != label->run || other->origin != label->origin;
 }
 
-static __always_inline void judge_memory(const struct label *label, __u32 victim, __u32 how, __u8 level)
+static __always_inline void judge_memory(const struct label *label, __u32 victim, __u32 how, __u8 level, long ret)
 {
 	struct memory_record memory = { .victim = victim, .how = how };
-	bool killed;
+	bool killed = false;
 
-	if (!victim || !outside(label, victim))
+	if (!victim || !outside(label, victim) || (ret < 0 && !refusal(ret)))
 		return;
 	begin(&memory.head, label, RECORD_MEMORY, ACT_PROC_MEMORY);
 	memory.head.ppid = parent_of((void *)bpf_get_current_task());
 	decide(&memory.head, GROUP_OUTSIDE);
 	memory.head.group = GROUP_OUTSIDE;
-	killed = kill_if_refused(&memory.head, level);
+	if (ret >= 0)
+		killed = kill_if_refused(&memory.head, level);
+	else if (memory.head.action >= ACTION_DENY) {
+		memory.head.action = ACTION_DENY;
+		memory.head.level = LEVEL_ENFORCED;
+	}
 	send(&memory.head, sizeof(memory), killed);
 }
 
@@ -58,7 +64,7 @@ static __always_inline void opened_in_proc(const struct label *label, struct fil
 		return;
 	proc = (void *)inode - bpf_core_field_offset(struct proc_inode, vfs_inode);
 	judge_memory(label, tgid_of(BPF_CORE_READ(proc, pid)), mem ? MEMORY_PROC_MEM : MEMORY_PROC_ENVIRON,
-		     LEVEL_KILLED_BEFORE);
+		     LEVEL_KILLED_BEFORE, 0);
 }
 
 /* A number names a process of the caller's pid namespace; in an inner one only its own descendants have any. */
@@ -81,27 +87,26 @@ static __always_inline __u32 pidfd_process(__u64 fd)
 	return tgid_of(pid);
 }
 
-static __always_inline void ptrace_entered(const struct label *label, const struct call *call)
+static __always_inline void ptrace_returned(const struct label *label, const struct call *call, long ret)
 {
 	__u64 request = argument(call, 0);
 
 	if (request == PTRACE_ATTACH || request == PTRACE_SEIZE)
-		judge_memory(label, argument(call, 1), MEMORY_PTRACE, LEVEL_KILLED_BEFORE);
+		judge_memory(label, argument(call, 1), MEMORY_PTRACE, LEVEL_KILLED_AFTER, ret);
 }
 
-/* All but ptrace still happen once: into memory that dies, or (write) into the victim. */
-static __always_inline void memory_entered(const struct label *label, const struct call *call)
+static __always_inline void memory_returned(const struct label *label, const struct call *call, long ret)
 {
 	__u8 kind = call->watch->kind;
 
 	if (kind == WATCH_PIDFD_GETFD)
-		judge_memory(label, pidfd_process(argument(call, 0)), MEMORY_PIDFD_GETFD, LEVEL_KILLED_AFTER);
+		judge_memory(label, pidfd_process(argument(call, 0)), MEMORY_PIDFD_GETFD, LEVEL_KILLED_AFTER, ret);
 	if (!numbers_are_ours())
 		return;
 	if (kind == WATCH_PTRACE)
-		ptrace_entered(label, call);
+		ptrace_returned(label, call, ret);
 	else if (kind == WATCH_VM_READ)
-		judge_memory(label, argument(call, 0), MEMORY_VM_READ, LEVEL_KILLED_AFTER);
+		judge_memory(label, argument(call, 0), MEMORY_VM_READ, LEVEL_KILLED_AFTER, ret);
 	else if (kind == WATCH_VM_WRITE)
-		judge_memory(label, argument(call, 0), MEMORY_VM_WRITE, LEVEL_KILLED_AFTER);
+		judge_memory(label, argument(call, 0), MEMORY_VM_WRITE, LEVEL_KILLED_AFTER, ret);
 }

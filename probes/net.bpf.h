@@ -225,7 +225,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4]
 	set_address(&net, words, six);
 	dns = net.port == PORT_DNS || net.port == PORT_DNS_TLS;
 	begin(&net.head, label, RECORD_NET, dns ? ACT_NET_DNS : ACT_NET_CONNECT);
-	count(label->run, dns ? COUNT_DNS : COUNT_CONNECT);
+	count(dns ? COUNT_DNS : COUNT_CONNECT);
 	decide_address(ctx, &net);
 	verdict = answer(&net);
 	if (!(flags & NET_SEND) || !repeated(ctx, &net))
@@ -314,7 +314,7 @@ static __always_inline int tell_bind(struct bpf_sock *ctx, const __u32 words[4],
 	net.port = ctx->src_port;
 	net.type = ctx->type;
 	net.protocol = ctx->protocol;
-	count(label->run, COUNT_LISTEN);
+	count(COUNT_LISTEN);
 	send(&net.head, sizeof(net), false);
 	return 1;
 }

@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from pratique import host, managers, nested
 from pratique.backends import choice
 from pratique.backends.base import Backend, Command, Ended, Host
+from pratique.backends.memory import remembered
 from pratique.errors import GuardError
+from pratique.managers.base import Pattern
 from pratique.model import Event, Kind, Settlement
 from pratique.policy import allows, cache, sources
 from pratique.policy.model import BLOCKED, Policy
@@ -63,7 +66,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
     `meanwhile` is done in a thread while the command runs.
     """
     started = time.monotonic()
-    machine = Host(host.homes(request.environment), host.project_root(request.cwd), managers.patterns())
+    machine = Host(host.homes(request.environment), host.project_root(request.cwd), _patterns())
     policy = cache.load(_sources(request, machine))
     backend = choice.choose(request.backend, machine)
     run = Run(
@@ -85,6 +88,19 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
     closing = threading.Thread(target=backend.close, name="pratique-close")
     closing.start()
     return Outcome(run, backend, ended, lost, backend.gaps(), closing)
+
+
+def _patterns() -> tuple[Pattern, ...]:
+    """How managers are recognised; parsed once per boot, for their data files are long."""
+    rows = remembered("patterns", lambda: [asdict(pattern) for pattern in managers.patterns()])
+    return tuple(_pattern(row) for row in rows)
+
+
+def _pattern(row: dict[str, Any]) -> Pattern:
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
+    }
+    return Pattern(**fields)
 
 
 class _Watch:

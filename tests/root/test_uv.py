@@ -224,3 +224,56 @@ def test_real_source_distributions_install_clean(guard: None, uv: Path) -> None:
     }
     assert {(f"pkg:pypi/{name}", "verified") for name in _REAL} <= named
     assert {identity for _, identity in named} == {"verified"}
+
+
+_PROJECTS = {
+    "setuptools": ("setuptools>=61", "setuptools.build_meta", "docopt"),
+    "native": ("setuptools>=61", "setuptools.build_meta", "markupsafe"),
+    "hatchling": ("hatchling", "hatchling.build", "iniconfig"),
+    "flit": ("flit_core>=3.4", "flit_core.buildapi", "idna"),
+    "poetry": ("poetry-core>=2", "poetry.core.masonry.api", "tomlkit"),
+}
+_PROJECT = """
+[build-system]
+requires = ["{requires}"]
+build-backend = "{backend}"
+
+[project]
+name = "mine"
+version = "1.0.0"
+description = "a project of one's own"
+requires-python = ">=3.11"
+dependencies = ["{dependency}"]
+
+[tool.uv]
+no-binary-package = ["{dependency}"]
+"""
+
+
+@pytest.mark.timeout(240, method="thread")
+@pytest.mark.parametrize("kind", _PROJECTS)
+def test_real_projects_sync_and_run(guard: None, uv: Path, kind: str) -> None:
+    """A project of each common back end, with a dependency built from source, syncs and runs without a refusal."""
+    requires, backend, dependency = _PROJECTS[kind]
+    with World([]) as world:
+        folder = world.folder / "mine"
+        (folder / "mine").mkdir(parents=True)
+        (folder / "mine" / "__init__.py").write_text('"""Mine."""\n', encoding="utf-8")
+        text = _PROJECT.format(requires=requires, backend=backend, dependency=dependency)
+        (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+        host = {
+            key: value
+            for key, value in os.environ.items()
+            if key.lower().endswith(("_proxy", "ssl_cert_file"))
+        }
+        environment = {**host, **_environment(world, uv), "UV_PYTHON": str(template() / "bin" / "python")}
+        environment.pop("UV_SYSTEM_PYTHON", None)
+        report = world.folder / "report.json"
+        synced = run(guarded(["uv", "sync"], report), environment, folder, report)
+        ran = run(guarded(["uv", "run", "python", "-c", "import mine"], report), environment, folder, report)
+
+    if "error sending request" in synced.err or "Failed to fetch" in synced.err:
+        demand("no package registry answers: real projects were not tried")
+    for outcome in (synced, ran):
+        assert [each for each in outcome.findings if each["action"] in ("denied", "killed")] == []
+        assert outcome.status == 0, outcome.out + outcome.err

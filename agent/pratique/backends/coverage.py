@@ -121,7 +121,7 @@ ROWS: tuple[Attempt, ...] = (
     Attempt("ipc.connect.late", Act.IPC_CONNECT, "a broker started in mid-run", Level.SEEN,
             "it was not there to be masked", _heard("late")),
     Attempt("ipc.connect.abstract", Act.IPC_CONNECT, "abstract sockets", _E, _DOMAIN, _heard("abstract")),
-    _exec("proc.memory.ptrace", Act.PROC_MEMORY, "ptrace of a process outside", _B, "killed at the call"),
+    _kernel("proc.memory.ptrace", Act.PROC_MEMORY, "ptrace of a process outside", _DOMAIN),
     Attempt("proc.memory.read", Act.PROC_MEMORY, "/proc/PID/mem of a process outside", _E, _DOMAIN,
             _got("proc.memory.read")),
     _kernel("proc.memory.root", Act.PROC_MEMORY, "/proc/PID/root of a process outside", _DOMAIN),

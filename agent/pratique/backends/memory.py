@@ -12,12 +12,14 @@ from pratique.backends.base import Backend
 from pratique.model import Coverage
 from pratique.words import Act, Level
 
+_MANAGERS = Path(__file__).parents[1] / "managers"
+
 
 def remembered(name: str, find: Callable[[], Any], keep: Callable[[Any], bool] = bool) -> Any:
     """The JSON value kept under `name` for this boot, version and probes, or what `find` finds.
 
     What `keep` says yes to is kept from now on. A state directory that cannot be used only means finding it
-    again; rebuilt probes count as another version.
+    again; rebuilt probes and edited data files count as another version.
     """
     path = host.state_dir() / "proved" / f"{name}.json"
     key = _key()
@@ -48,7 +50,8 @@ def _store(path: Path, text: str) -> None:
 def _key() -> list[object]:
     # A container has another answer than its host, and they may share the state directory.
     spaces = [Path("/proc/self/ns", name).stat().st_ino for name in ("pid", "cgroup", "user")]
-    built = [path.stat().st_mtime_ns for path in sorted(resources.probes().glob("*.bpf.o"))]
+    files = [*resources.probes().glob("*.bpf.o"), *_MANAGERS.glob("*/data.toml")]
+    built = [path.stat().st_mtime_ns for path in sorted(files)]
     return [host.boot_id(), __version__, os.geteuid(), *spaces, built]
 
 

@@ -35,7 +35,7 @@ from pratique.managers.base import Pattern
 from pratique.policy.places import Place
 from pratique.words import Actor, Stage
 
-_TRACING = ("on_exit", "on_fork", "on_exec", "on_return", "on_call")
+_TRACING = ("on_exit", "on_fork", "on_exec", "on_return")
 _CGROUP = (
     "on_connect4",
     "on_connect6",
@@ -236,7 +236,7 @@ class Probes:
 
     def counts(self) -> dict[str, int]:
         """Every counter of this run by name, also of what is not shipped."""
-        raw = self._loaded.map("stats").lookup(self._run.to_bytes(8, "little"))
+        raw = self._loaded.map("stats").lookup(_u32(0))
         values = records.CCounters.from_buffer_copy(raw).value if raw else [0] * len(records.COUNTERS)
         return dict(zip(records.COUNTERS, values, strict=True))
 
@@ -270,7 +270,6 @@ class Probes:
         loaded = self._loaded
         self._labels = loaded.map("labels")
         self._lookup = libbpf.library().bpf_map_lookup_elem
-        loaded.map("stats").update(self._run.to_bytes(8, "little"), bytes(records.CCounters()))
         words = tokens(self._patterns)
         loaded.map("tokens").update_all({key: mask.to_bytes(8, "little") for key, mask in words.items()})
         calls = {_u32(number): watch for number, watch in watches().items()}
