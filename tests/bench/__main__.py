@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.npm import NATIVE, PLAIN, npm
 from bench.paired import collect, rounds
 from bench.storm import Bystander, Generator, Storm
 from bench.table import Result, host, write
@@ -22,6 +23,8 @@ PEERS = {
 WORKLOADS: dict[str, Callable[[Path], Measured]] = {
     "start": lambda _: start(),
     "install": install,
+    "npm": lambda place: npm(place, PLAIN),
+    "npm-native": lambda place: npm(place, NATIVE),
     "opens": lambda place: Storm("200,000 opens in a build", Generator(place), "open", 200_000),
     "opens-etc": lambda place: Storm(
         "200,000 opens in `/etc`, in a build", Generator(place), "open-etc", 200_000
@@ -37,7 +40,7 @@ WORKLOADS: dict[str, Callable[[Path], Measured]] = {
 }
 
 # A tracer that stops at each call would take half an hour for a storm.
-COMPARED = ("start", "install")
+COMPARED = ("start", "install", "npm", "npm-native")
 
 
 def main() -> int:
