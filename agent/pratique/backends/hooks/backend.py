@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pratique.backends.base import Command, Ended, Host, Losses, Support
-from pratique.backends.hooks import endpoints, launch, translate
+from pratique.backends.hooks import endpoints, environment, launch, translate
 from pratique.backends.hooks.allowances import Allowances
 from pratique.backends.hooks.authors import Author, Authors
 from pratique.backends.hooks.capability import capability
@@ -87,6 +87,7 @@ class HooksBackend:
         self._guardian = Guardian(self._guard.fd, fds["labels"], self._run, keep)
         self._guardian.start()
         self._opened.append(self._guardian.release)
+        self._probes.also_held = self._guardian.hold
         self._guard.start()
         self._wait = select.epoll()
         self._opened.append(self._wait.close)
@@ -218,8 +219,23 @@ class HooksBackend:
             self._gaps += self._allowances.grant(origin, allows)
         self._probes.set_label(event.pid, settlement.actor, settlement.stage, origin, must_exist=True)
         self._authors.settled(event.pid, Author(origin, settlement.stage, settlement.actor))
+        if settlement.actor is Actor.PACKAGE and not self._stripped(event.pid):
+            self._end_labelled(event.pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
+
+    def _stripped(self, pid: int) -> bool:
+        """Take what the policy keeps from package code out of its environment; False when it must not run."""
+        policy = self._judge.policy
+        if not policy.env_strip or policy.mode == "audit":
+            return True
+        try:
+            environment.strip(pid, policy.env_strip)
+        except (OSError, ValueError) as error:
+            if Path(f"/proc/{pid}").exists():
+                self._gaps.append(f"a process was ended: its environment could not be stripped ({error})")
+            return False
+        return True
 
     def refuse(self, event: Event) -> None:
         """End the stopped process of a pending exec."""
