@@ -5,15 +5,15 @@ and may hold anything: they come from hostile code and are escaped only at the o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pratique.words import Act, Action, Actor, Level, Quality, Stage
 
+_NOTHING: Mapping[str, Any] = {}
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+
+class Identity(NamedTuple):
     """Which package code belongs to: `purl` and friends are None when unknown, never guessed."""
 
     quality: Quality = Quality.UNKNOWN
@@ -39,8 +39,7 @@ class Kind(StrEnum):
     ACT = "act"
 
 
-@dataclass(frozen=True, slots=True)
-class Exec:
+class Exec(NamedTuple):
     """An exec as the kernel saw it at `sched_process_exec`."""
 
     exe: str
@@ -49,15 +48,14 @@ class Exec:
     """`bprm->interp`: differs from `exe` for a script."""
     argv: tuple[str, ...]
     cwd: str
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = _NOTHING
     """Only the few keys that name a package or mark a lifecycle script; never a secret."""
     truncated: bool = False
     pending: bool = False
     """The process is stopped before its first instruction and waits for `Backend.settle`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One thing a labelled process did or tried."""
 
     time: float
@@ -80,14 +78,13 @@ class Event:
     tainted: bool = False
     level: Level | None = None
     """How the refusal was achieved, for a refused act."""
-    target: Mapping[str, Any] = field(default_factory=dict)
+    target: Mapping[str, Any] = _NOTHING
     """`path`, `to`, `address`, `port`, `protocol`, `name`, `exe`, `request`, `errno` …, as the act has them."""
     exec: Exec | None = None
     comm: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What a stopped process is: the answer to a pending exec."""
 
     actor: Actor
@@ -99,8 +96,7 @@ class Settlement:
     """One phrase for the report: why it was taken for this actor."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(NamedTuple):
     """One row of what is covered on this host now; `scenario` names the proof."""
 
     act: Act

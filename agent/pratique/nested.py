@@ -3,8 +3,6 @@
 import ctypes
 from collections.abc import Mapping
 
-from pratique.backends import seccomp
-
 MARK = "PRATIQUE_RUN"
 
 
@@ -19,5 +17,7 @@ def outer_run(environment: Mapping[str, str]) -> str | None:
 
 
 def _answered() -> bool:
+    from pratique.backends import seccomp  # noqa: PLC0415 (only a run inside a run asks)
+
     libc = ctypes.CDLL(None, use_errno=True)
     return libc.prctl(seccomp.MARK_OPTION, 0, 0, 0, 0) == -1 and ctypes.get_errno() == seccomp.MARK_ERRNO

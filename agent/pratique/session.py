@@ -6,8 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pratique import host, managers, nested
 from pratique.backends import choice
@@ -30,8 +29,7 @@ _LEFT_TO_THE_COMMAND = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SI
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What the user asked `pratique run` for."""
 
     argv: list[str]
@@ -45,8 +43,7 @@ class Request:
     """Keep every event for a trace."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A run that ended, ready to be reported."""
 
     run: Run
@@ -92,7 +89,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
 
 def _patterns() -> tuple[Pattern, ...]:
     """How managers are recognised; parsed once per boot, for their data files are long."""
-    rows = remembered("patterns", lambda: [asdict(pattern) for pattern in managers.patterns()])
+    rows = remembered("patterns", lambda: [pattern._asdict() for pattern in managers.patterns()])
     return tuple(_pattern(row) for row in rows)
 
 
@@ -189,8 +186,7 @@ def _sources(request: Request, machine: Host) -> sources.Request:
 
 def _blocked(event: Event, settlement: Settlement, origin: int) -> Event:
     """What a `[[block]]` did: the package's process ended before its first instruction."""
-    return replace(
-        event,
+    return event._replace(
         kind=Kind.ACT,
         origin=origin,
         stage=settlement.stage,

@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 def cell(act: Act, group: str, action: Action, **other: object) -> Cell:
     """A cell for package code in a build."""
     base = Cell(Stage.BUILD, Actor.PACKAGE, act, NUMBER.get(group, 0), False, action, 1, False)
-    return replace(base, **other)
+    return base._replace(**other)
 
 
 CELLS = (
@@ -452,7 +451,7 @@ def test_code_groups_die_before_their_first_instruction(probes: Probes) -> None:
 
 def test_audit_kills_nobody_and_says_what_it_would(probes: Probes) -> None:
     """In audit mode the program runs and the record says deny."""
-    probes.replace(replace(PLAN, audit=True))
+    probes.replace(PLAN._replace(audit=True))
 
     assert labelled(probes, from_memory) == 0
     (record,) = of(ExecRecord, probes.read(0.1))
@@ -566,7 +565,7 @@ def test_replaced_plan_rules_at_once(probes: Probes, server: tuple[str, int]) ->
     """And the one after it too: there are only two generations."""
     statuses = []
     for cells in ((), CELLS, ()):
-        probes.replace(replace(PLAN, cells=cells))
+        probes.replace(PLAN._replace(cells=cells))
         statuses.append(labelled(probes, lambda: connect(server)))
 
     assert statuses == [0, errno.EPERM, 0]
@@ -580,7 +579,7 @@ def test_repeated_sends_are_told_once(probes: Probes) -> None:
             for _ in range(10):
                 sender.sendto(b"x", ("127.0.0.1", 9))
 
-    probes.replace(replace(PLAN, cells=()))
+    probes.replace(PLAN._replace(cells=()))
     labelled(probes, work)
 
     assert len(of(NetRecord, probes.read(0.1))) == 1

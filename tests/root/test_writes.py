@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.demands import demand
-from pratique.backends.hooks import records
+from pratique.backends.hooks import mirrors
 from pratique.backends.hooks.allowances import Allowances
 from pratique.backends.hooks.capability import capability
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Plan
@@ -159,7 +159,7 @@ def test_audited_places_are_written_and_told(probes: Probes, ground: Path) -> No
 
 def test_what_is_known_as_written_is_still_judged(probes: Probes, ground: Path) -> None:
     """A file one origin was allowed to write is no other's."""
-    probes.allow_file(1, str(ground / ".gitconfig"), records.ALLOWED_WRITE)
+    probes.allow_file(1, str(ground / ".gitconfig"), mirrors.ALLOWED_WRITE)
 
     assert labelled(probes, _append(ground / ".gitconfig"), origin=1) == 0
     assert labelled(probes, _append(ground / ".gitconfig"), origin=2) == -signal.SIGKILL

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,11 @@ def _stopped(*argv: str, exe: str, cwd: str = "/", pid: int = 7, **environment: 
     return Stopped(pid, argv, cwd, exe, environment)
 
 
-MANAGER = replace(_stopped("python", "-m", "pip", "install", "x", exe=PYTHON), pid=os.getpid())
+MANAGER = _stopped("python", "-m", "pip", "install", "x", exe=PYTHON)._replace(pid=os.getpid())
 
 
 def _judge(child: Stopped, parent: Stopped = MANAGER, written: Iterable[str] = ()) -> Actor:
-    return Pip().classify(child, Context(MANAGER, parent, lambda path: path in written)).actor
+    return Pip().classify(child, Context(MANAGER, parent, lambda path: path in written, {})).actor
 
 
 def _real(program: str) -> str:
@@ -155,12 +154,12 @@ def test_keyring_of_the_user_and_of_the_environment(tmp_path: Path) -> None:
     for place in (".local/bin", "venv/bin"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "keyring").touch(mode=0o755)
-    manager = replace(MANAGER, environment={"HOME": str(tmp_path)})
+    manager = MANAGER._replace(environment={"HOME": str(tmp_path)})
 
     def judge(place: str) -> Actor:
         words = ("--mode=creds", "--output=json", "get", "https://index.test")
         child = _stopped("python", str(tmp_path / place / "keyring"), *words, exe=PYTHON)
-        return Pip().classify(child, Context(manager, manager, lambda _: False)).actor
+        return Pip().classify(child, Context(manager, manager, lambda _: False, {})).actor
 
     assert judge(".local/bin") is Actor.HELPER
     assert judge("venv/bin") is Actor.PACKAGE

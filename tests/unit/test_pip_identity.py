@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -479,7 +479,7 @@ def test_a_build_requirement_never_makes_a_project(temp: Temp) -> None:
     hook = Stopped(11, ("python", HOOK, "build_wheel", "/tmp/x"), f"{temp.path}/mine", PYTHON, {})
 
     assert Pip().classify(nested, context).actor is Actor.MANAGER
-    assert Pip().classify(hook, replace(context, parent=nested)).actor is Actor.PACKAGE
+    assert Pip().classify(hook, context._replace(parent=nested)).actor is Actor.PACKAGE
     assert Pip().classify(hook, context).actor is Actor.PROJECT
 
 
@@ -490,7 +490,7 @@ def test_a_pip_that_runs_out_of_an_archive_runs_itself_again(temp: Temp, inside:
         (temp.path / name).touch()
     words = ("install", "--prefix", f"{temp.path}/pip-build-env-abcdefgh/overlay", "--", "x")
     context = temp.context()
-    context = replace(context, manager=replace(context.manager, argv=("python", "pip.pyz", "install", "x")))
+    context = context._replace(manager=context.manager._replace(argv=("python", "pip.pyz", "install", "x")))
 
     def judge(name: str) -> Actor:
         argv = ("python", f"{temp.path}/{name}{inside}", *words)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pratique.errors import ConfigError
-from pratique.policy import cache, sources, trust
+from pratique.policy import cache, compile_child, sources, trust
 from pratique.policy.sources import Request
 
 _HEAVY = "typer rich pydantic yaml msgpack psutil packaging asyncio logging urllib.request http"
@@ -32,7 +32,7 @@ def request_of(tmp_path: Path) -> Request:
 def test_a_second_load_comes_from_the_cache(request_of: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     """The child compiles once; then nothing is started, until a file changes."""
     first = cache.load(request_of)
-    monkeypatch.setattr(cache, "_compile", lambda *_: pytest.fail("compiled again"))
+    monkeypatch.setattr(compile_child, "ask", lambda *_: pytest.fail("compiled again"))
 
     assert cache.load(request_of) == first
     (Path(request_of.system) / "a.toml").write_text('profile = "strict"\n')

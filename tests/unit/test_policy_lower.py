@@ -1,7 +1,6 @@
 """Lowering: cells, networks and file plans say what the policy says."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,8 +141,8 @@ def test_hot_files_are_not_marked(home: str) -> None:
 def test_what_the_user_lets_a_package_write_is_not_readonly(home: str, pattern: str) -> None:
     """The kernel judges each open of it instead; shipped data alone opens nothing."""
     given = Allow("pkg:pypi/x", "why", write=(pattern,), source="pratique.toml:1")
-    opened = file_plan(replace(policy(), allows=(given,)), [home], home)
-    shipped = file_plan(replace(policy(), allows=(replace(given, source="rules/x"),)), [home], home)
+    opened = file_plan(policy()._replace(allows=(given,)), [home], home)
+    shipped = file_plan(policy()._replace(allows=(given._replace(source="rules/x"),)), [home], home)
 
     assert f"{home}/.bashrc" not in opened.readonly
     assert f"{home}/.bashrc" in {each.path for each in opened.write}

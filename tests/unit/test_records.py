@@ -13,40 +13,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pratique import resources
-from pratique.backends.hooks import capability, records, syscalls, tokens
+from pratique.backends.hooks import capability, mirrors, records, syscalls, tokens
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell
 from pratique.backends.hooks.tables import allow_key, cells, path_key
 from pratique.managers.base import Pattern
 from pratique.words import Act, Action, Actor, Stage
 
 MIRRORS = {
-    "label": records.CLabel,
-    "origin_key": records.COriginKey,
-    "inode_key": records.CInodeKey,
-    "named_key": records.CNamedKey,
-    "cell_key": records.CCellKey,
-    "cell": records.CCell,
-    "net4_key": records.CNet4Key,
-    "net6_key": records.CNet6Key,
-    "port_key": records.CPortKey,
-    "allow4_key": records.CAllow4Key,
-    "allow6_key": records.CAllow6Key,
-    "token_key": records.CTokenKey,
-    "watch": records.CWatch,
-    "counters": records.CCounters,
-    "record": records.CRecord,
-    "fork_record": records.CFork,
-    "exit_record": records.CExit,
-    "lost_label_record": records.CLostLabel,
-    "exec_record": records.CExec,
-    "net_record": records.CNet,
-    "file_record": records.CFile,
-    "ipc_record": records.CIpc,
-    "memory_record": records.CMemory,
-    "call_record": records.CCall,
-    "guarded": records.CGuarded,
-    "allowed_key": records.CAllowedKey,
-    "path_key": records.CPathKey,
+    "label": mirrors.CLabel,
+    "origin_key": mirrors.COriginKey,
+    "inode_key": mirrors.CInodeKey,
+    "named_key": mirrors.CNamedKey,
+    "cell_key": mirrors.CCellKey,
+    "cell": mirrors.CCell,
+    "net4_key": mirrors.CNet4Key,
+    "net6_key": mirrors.CNet6Key,
+    "port_key": mirrors.CPortKey,
+    "allow4_key": mirrors.CAllow4Key,
+    "allow6_key": mirrors.CAllow6Key,
+    "token_key": mirrors.CTokenKey,
+    "watch": mirrors.CWatch,
+    "counters": mirrors.CCounters,
+    "record": mirrors.CRecord,
+    "fork_record": mirrors.CFork,
+    "exit_record": mirrors.CExit,
+    "lost_label_record": mirrors.CLostLabel,
+    "exec_record": mirrors.CExec,
+    "net_record": mirrors.CNet,
+    "file_record": mirrors.CFile,
+    "ipc_record": mirrors.CIpc,
+    "memory_record": mirrors.CMemory,
+    "call_record": mirrors.CCall,
+    "guarded": mirrors.CGuarded,
+    "allowed_key": mirrors.CAllowedKey,
+    "path_key": mirrors.CPathKey,
 }
 
 
@@ -92,17 +92,17 @@ def _enum(btf: list[dict[str, Any]], name: str) -> list[int]:
     ("name", "ours"),
     [
         ("record_kind", sorted(records._DECODERS)),
-        ("label_flag", [records.PENDING, records.MIXED]),
-        ("origin_flag", [records.TAINTED]),
-        ("exec_flag", [records.TRUNCATED, records.EXEC_PENDING, records.UNREAD]),
-        ("net_flag", [records.ALLOWED, records.SEND, records.SOCKET]),
+        ("label_flag", [mirrors.PENDING, mirrors.MIXED]),
+        ("origin_flag", [mirrors.TAINTED]),
+        ("exec_flag", [mirrors.TRUNCATED, mirrors.EXEC_PENDING, mirrors.UNREAD]),
+        ("net_flag", [mirrors.ALLOWED, mirrors.SEND, mirrors.SOCKET]),
         ("code_bit", [1 << bit for bit in range(5)]),
         ("code_group", list(range(len(CODE_GROUPS) + 1))),
-        ("memory_how", list(range(1, len(records.MEMORY_HOW)))),
+        ("memory_how", list(range(1, len(mirrors.MEMORY_HOW)))),
         ("token_role", list(range(tokens.INTERPRETER, tokens.BARE + 1))),
         ("watch_kind", [0, *range(syscalls._PATH, syscalls._FILTERED + 1)]),
-        ("allowed_use", [records.ALLOWED_WRITE, records.ALLOWED_IPC, records.ALLOWED_EXEC]),
-        ("counter", list(range(len(records.COUNTERS)))),
+        ("allowed_use", [mirrors.ALLOWED_WRITE, mirrors.ALLOWED_IPC, mirrors.ALLOWED_EXEC]),
+        ("counter", list(range(len(mirrors.COUNTERS)))),
     ],
 )
 def test_numbers_are_those_of_c(btf: list[dict[str, Any]], name: str, ours: list[int]) -> None:
@@ -119,7 +119,7 @@ def test_decoding_never_raises(data: bytes) -> None:
 @given(st.sampled_from(sorted(records._DECODERS)), st.binary(min_size=0, max_size=4400))
 def test_known_kinds_with_any_content(kind: int, content: bytes) -> None:
     """A well-formed head before hostile content decodes, or is told to be none."""
-    head = records.CRecord(kind=kind, stage=1, actor=5, act=1, comm=b"\xff\x1b")
+    head = mirrors.CRecord(kind=kind, stage=1, actor=5, act=1, comm=b"\xff\x1b")
     _, least, _ = records._DECODERS[kind]
     data = bytes(head) + content
     decoded = records.decode(data)
@@ -132,9 +132,9 @@ def test_known_kinds_with_any_content(kind: int, content: bytes) -> None:
 def test_argv_keeps_every_word(argv: list[bytes]) -> None:
     """Empty and undecodable words come back as they were."""
     joined = b"".join(word + b"\0" for word in argv)
-    raw = records.CExec(argv_length=len(joined))
-    raw.head = records.CRecord(kind=records.EXEC, stage=1, actor=1)
-    data = bytes(raw)[: records.CExec.argv.offset] + joined
+    raw = mirrors.CExec(argv_length=len(joined))
+    raw.head = mirrors.CRecord(kind=mirrors.EXEC, stage=1, actor=1)
+    data = bytes(raw)[: mirrors.CExec.argv.offset] + joined
     decoded = records.decode(data)
 
     assert isinstance(decoded, records.ExecRecord)
@@ -145,7 +145,7 @@ def test_audit_keeps_what_a_cell_would_do() -> None:
     """Deny and kill become audit; audit stays audit."""
     row = Cell(Stage.BUILD, Actor.PACKAGE, Act.EXEC, 1, False, Action.KILL, 7, True)
     (value,) = cells([row], 0, audit=True).values()
-    cell = records.CCell.from_buffer_copy(value)
+    cell = mirrors.CCell.from_buffer_copy(value)
 
     assert (cell.action, cell.would, cell.rule, cell.locked) == (Action.AUDIT, Action.KILL, 7, 1)
 
@@ -162,8 +162,8 @@ def test_the_stronger_of_two_cells_stays() -> None:
 def test_allow_keys_cover_the_network() -> None:
     """The prefix counts origin and port as well."""
     assert allow_key(3, "10.1.0.0/16", 443)[0] == "allows4"
-    assert records.CAllow4Key.from_buffer_copy(allow_key(3, "10.1.0.0/16", 443)[1]).prefix == 64 + 16
-    assert records.CAllow6Key.from_buffer_copy(allow_key(3, "2001:db8::/32", 0)[1]).prefix == 64 + 32
+    assert mirrors.CAllow4Key.from_buffer_copy(allow_key(3, "10.1.0.0/16", 443)[1]).prefix == 64 + 16
+    assert mirrors.CAllow6Key.from_buffer_copy(allow_key(3, "2001:db8::/32", 0)[1]).prefix == 64 + 32
 
 
 @pytest.mark.parametrize(
@@ -189,11 +189,11 @@ def test_the_self_check_names_the_right_groups() -> None:
 def test_paths_are_spelt_both_ways(names: list[str]) -> None:
     """What userspace spells for the kernel is what it reads back; too long a path has no key."""
     path = "".join(f"/{name}" for name in names)
-    key = path_key(1, path, records.ALLOWED_EXEC, children=False)
+    key = path_key(1, path, mirrors.ALLOWED_EXEC, children=False)
     if key is None:
-        assert len(path.encode()) > records.PATH_KEPT
+        assert len(path.encode()) > mirrors.PATH_KEPT
     else:
-        assert records._climbed(bytes(records.CPathKey.from_buffer_copy(key).path).rstrip(b"\0")) == path
+        assert records._climbed(bytes(mirrors.CPathKey.from_buffer_copy(key).path).rstrip(b"\0")) == path
 
 
 def test_filtered_calls_have_names() -> None:

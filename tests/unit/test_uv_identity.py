@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -453,7 +453,7 @@ def test_the_inner_uv_is_judged_by_its_own_words(lab: Lab) -> None:
     )
     assert lab.judge(inner).actor is Actor.MANAGER
 
-    inner = replace(inner, environment={**lab.manager.environment})
+    inner = inner._replace(environment={**lab.manager.environment})
     hook = Stopped(
         77,
         (f"{lab.cache}/builds-v0/.tmpAAAAAA/bin/python", "-c", HOOK),

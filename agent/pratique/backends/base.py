@@ -1,16 +1,14 @@
 """The one interface every backend implements; the rest of the agent knows nothing else of them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pratique.managers.base import Pattern
 from pratique.model import Coverage, Event, Settlement
 from pratique.policy.model import Allow, Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
+class Support(NamedTuple):
     """Whether a backend works on this host, found by trying it in a child; if not, why and the mend."""
 
     ok: bool
@@ -18,8 +16,7 @@ class Support:
     mend: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """What a backend must know of the machine and the user before it starts."""
 
     homes: Sequence[str]
@@ -30,8 +27,7 @@ class Host:
     """How managers are recognised at exec."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """The command to start guarded."""
 
     argv: Sequence[str]
@@ -39,8 +35,7 @@ class Command:
     environment: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
+class Losses(NamedTuple):
     """What was not recorded or not held, counted; anything but zeros makes a run incomplete."""
 
     ring: int = 0
@@ -56,8 +51,7 @@ class Losses:
         return self.ring + self.labels + self.reads
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How the command ended: its exit status, or the signal that ended it."""
 
     exit_status: int | None

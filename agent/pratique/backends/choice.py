@@ -1,6 +1,5 @@
 """Which backend guards a run: the first that refuses something here, unless one is asked for."""
 
-from dataclasses import asdict
 from importlib import import_module
 
 from pratique.backends.base import Backend, Host, Support
@@ -37,7 +36,7 @@ def every(host: Host) -> list[Backend]:
 def _supported(backend: Backend) -> Support:
     """A yes is remembered for this boot; a no is asked again, since it may have been mended."""
     found = remembered(
-        f"support-{backend.name}", lambda: asdict(backend.supported()), lambda value: value["ok"]
+        f"support-{backend.name}", lambda: backend.supported()._asdict(), lambda value: value["ok"]
     )
     return Support(**found)
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def remembered(name: str, find: Callable[[], Any], keep: Callable[[Any], bool] =
     What `keep` says yes to is kept from now on. A state directory that cannot be used only means finding it
     again; rebuilt probes and edited data files count as another version.
     """
-    path = host.state_dir() / "proved" / f"{name}.json"
+    path = _folder() / f"{name}.json"
     key = _key()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -36,8 +37,13 @@ def remembered(name: str, find: Callable[[], Any], keep: Callable[[Any], bool] =
 
 def forget() -> None:
     """Drop everything kept, so that it is proved anew."""
-    for path in (host.state_dir() / "proved").glob("*.json"):
+    for path in _folder().glob("*.json"):
         path.unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    # Each installation has its own: two on one host would prove in turns for ever.
+    return host.state_dir() / "proved" / f"{zlib.crc32(os.fsencode(resources.probes())):08x}"
 
 
 def _store(path: Path, text: str) -> None:

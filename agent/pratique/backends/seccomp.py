@@ -6,7 +6,7 @@ Calls that are always allowed cost nothing: the kernel keeps a bitmap of them an
 """
 
 import errno
-import platform
+import os
 import socket
 import struct
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ _SET_MODE_FILTER = 1
 _NEW_LISTENER = 8
 
 
-def program(machine: str = platform.machine()) -> bytes:
+def program(machine: str = os.uname().machine) -> bytes:
     """Build the filter for a machine's own system calls; `GuardError` for a machine without a table."""
     number = syscalls.numbers(machine)
     parts = [_prologue(machine), _mark(number)]
@@ -73,7 +73,7 @@ def program(machine: str = platform.machine()) -> bytes:
     return b"".join(parts)
 
 
-def mark(machine: str = platform.machine()) -> bytes:
+def mark(machine: str = os.uname().machine) -> bytes:
     """Build a filter that refuses nothing and only answers the mark, for runs that only record."""
     native = _load(_ARCH_AT) + _step(_IF_EQUAL, _ARCHITECTURES[machine], 1, 0) + _return(ALLOW)
     return native + _load(_NUMBER_AT) + _mark(syscalls.numbers(machine)) + _return(ALLOW)

@@ -7,7 +7,6 @@ that a forked child may use them before it execs.
 import ctypes
 import errno
 import os
-import platform
 from collections.abc import Mapping
 
 from pratique.errors import GuardError
@@ -135,7 +134,7 @@ class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def numbers(machine: str = platform.machine()) -> Mapping[str, int]:
+def numbers(machine: str = os.uname().machine) -> Mapping[str, int]:
     """Look up the system call numbers of a machine; `GuardError` for one that has no table."""
     try:
         return _NUMBERS[machine]
@@ -223,4 +222,4 @@ def _word(argument: object) -> object:
     return ctypes.c_long(argument) if isinstance(argument, int) else argument
 
 
-_NATIVE = _NUMBERS.get(platform.machine(), _COMMON)
+_NATIVE = _NUMBERS.get(os.uname().machine, _COMMON)

@@ -8,10 +8,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
-from typing import NoReturn
 
 from pratique import __version__
 from pratique.errors import GuardError, PratiqueError, UsageError
@@ -59,15 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 -- the last resort: see _defect
         return _defect(_asked(words), error)
-
-
-def entry() -> NoReturn:
-    """The console script: ends the process at once, for taking an interpreter down by the book costs 25 ms."""
-    status = main()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # a reader that went away was met in `main`
-            stream.flush()
-    os._exit(status)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

@@ -4,7 +4,6 @@ import argparse
 import json
 import platform
 import sys
-from dataclasses import asdict
 from typing import Any
 
 from pratique import __version__, host, managers
@@ -46,7 +45,7 @@ def _examine() -> dict[str, Any]:
         "guarded": bool(rows),
         "backend": working.name if working else None,
         "trouble": trouble,
-        "tried": [{"backend": backend.name, **asdict(support)} for backend, support in tried],
+        "tried": [{"backend": backend.name, **support._asdict()} for backend, support in tried],
         "coverage": [_row(row) for row in rows],
         "host": condition.facts(),
         "left_over": condition.left_over(),

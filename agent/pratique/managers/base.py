@@ -1,14 +1,12 @@
 """What a package manager is to the agent: patterns that recognise it, and a judgement of what it starts."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pratique.model import Settlement
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """How an install shows at exec; positional, matched in the kernel, so only exact words (data, not code).
 
     Basenames are cut at the first digit or dot: `pip3.11` → `pip`, `python3.11` → `python`.
@@ -29,8 +27,7 @@ class Pattern:
     """The manager's own options before the verb that take the next word (`--proxy`, `--log`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(NamedTuple):
     """A process stopped before its first instruction, read by the agent while it cannot change."""
 
     pid: int
@@ -41,8 +38,7 @@ class Stopped:
     environment: Mapping[str, str]
 
 
-@dataclass(slots=True)
-class Context:
+class Context(NamedTuple):
     """The manager process that started it, and what a manager's module may remember for the run."""
 
     manager: Stopped
@@ -50,7 +46,7 @@ class Context:
     """The direct parent: the manager itself or one of its nested resolvers or helpers."""
     written_by_package: Callable[[str], bool]
     """Whether package code of this run wrote the file (by inode, from the kernel): it proves nothing then."""
-    memory: dict[str, object] = field(default_factory=dict)
+    memory: dict[str, object]
 
 
 class Manager(Protocol):

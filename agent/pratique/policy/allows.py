@@ -1,7 +1,7 @@
 """What `[[allow]]` permits: matched by verified identity, never by a claimed name (docs/policy.md)."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -48,7 +48,7 @@ def blocked(policy: Policy, identity: Identity) -> Block | None:
 
 def is_expired(allow: Allow) -> bool:
     """Whether its last day (UTC) is over."""
-    return allow.expires is not None and allow.expires < datetime.now(UTC).date().isoformat()
+    return allow.expires is not None and allow.expires < time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def permits(

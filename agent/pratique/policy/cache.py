@@ -1,23 +1,16 @@
 """The compiled policy, kept by the digest of all it came from, so that a start need not parse anything."""
 
-import base64
 import hashlib
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pratique
-from pratique.errors import ConfigError
 from pratique.policy import allows, codec, sources, trust
 from pratique.policy.model import Policy
 from pratique.policy.sources import Request, Text
 
-_SECONDS_TO_COMPILE = 60
 _KEPT = 16
 
 
@@ -30,7 +23,9 @@ def load(request: Request) -> Policy:
     path = sources.state_dir(request) / "cache" / f"policy-{_key(texts, request)}.json"
     policy = _cached(path)
     if policy is None:
-        answer = _compile(texts, request)
+        from pratique.policy import compile_child  # noqa: PLC0415 (the first time only)
+
+        answer = compile_child.ask(texts, request.profile, request.mode)
         policy = codec.decode(answer)
         _keep(path, answer)
     return _noted(policy)
@@ -68,40 +63,9 @@ def _forget_old(folder: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def _compile(texts: Sequence[Text], request: Request) -> str:
-    # -P and a path of our own: a module in the project's directory must not be imported by the guard.
-    environment = {"PYTHONPATH": str(Path(pratique.__file__).parent.parent), "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "pratique.policy.compile"],
-        input=_question(texts, request).encode(),
-        capture_output=True,
-        env=environment,
-        cwd="/",
-        timeout=_SECONDS_TO_COMPILE,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise _error(done.stdout, done.stderr)
-    return done.stdout.decode()
-
-
-def _question(texts: Sequence[Text], request: Request) -> str:
-    files = [[text.path, text.kind, text.trusted, base64.b64encode(text.data).decode()] for text in texts]
-    return json.dumps({"profile": request.profile, "mode": request.mode, "files": files})
-
-
-def _error(stdout: bytes, stderr: bytes) -> ConfigError:
-    try:
-        answer = json.loads(stdout)
-        return ConfigError(str(answer["what"]), str(answer["mend"]))
-    except (ValueError, KeyError, TypeError):
-        last = stderr.decode(errors="replace").strip().splitlines()[-1:]
-        return ConfigError(f"the policy could not be compiled: {last[0] if last else 'no reason given'}")
-
-
 def _noted(policy: Policy) -> Policy:
     over = [allow for allow in policy.allows if allows.is_expired(allow)]
     notes = [
         f"{allow.source}: this [[allow]] for {allow.package} expired on {allow.expires}" for allow in over
     ]
-    return replace(policy, notes=(*policy.notes, *notes)) if notes else policy
+    return policy._replace(notes=(*policy.notes, *notes)) if notes else policy

@@ -58,7 +58,7 @@ def _policy(document: dict[str, Any]) -> Policy:
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+    return {name: getattr(record, name) for name in record._fields}
 
 
 def _row(row: Row) -> list[Any]:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pratique.errors import ConfigError
 from pratique.policy import codec
@@ -43,7 +42,7 @@ def compile_policy(texts: Sequence[Text], profile: str | None = None, mode: str 
         blocks=tuple(merged.blocks),
         project_policy=merged.project_policy,
     )
-    return replace(policy, digest=_digest(policy))
+    return policy._replace(digest=_digest(policy))
 
 
 def check_rules(texts: Sequence[Text]) -> list[Rule]:
@@ -70,7 +69,7 @@ def _rules(shipped: Shipped, merged: Merged, profile: ProfileShape) -> list[Rule
 def _capped(rules: Sequence[Rule], profile: ProfileShape) -> list[Rule]:
     cap = _cap(profile)
     return [
-        replace(rule, rows=tuple(replace(row, action=min(row.action, cap)) for row in rule.rows))
+        rule._replace(rows=tuple(row._replace(action=min(row.action, cap)) for row in rule.rows))
         for rule in rules
     ]
 

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Network, Plan, Port
 from pratique.policy import globs
@@ -31,8 +31,7 @@ _SHARED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FilePlan:
+class FilePlan(NamedTuple):
     """Which places are guarded how."""
 
     read: list[Place]
@@ -162,7 +161,7 @@ def _same_socket(pattern: str, path: str, homes: Sequence[str], project: str | N
 
 def _static(groups: Iterable[Group]) -> list[Group]:
     return [
-        replace(group, paths=tuple(path for path in group.paths if path.startswith(group.static)))
+        group._replace(paths=tuple(path for path in group.paths if path.startswith(group.static)))
         for group in groups
     ]
 

@@ -1,7 +1,7 @@
 """Policy files over the shipped rules: the later file wins, an untrusted project file only narrows."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pratique.policy.addresses import in_network, prefix_length
 from pratique.policy.documents import AllowShape, DenyShape, PolicyShape, read_shape
@@ -101,8 +101,7 @@ def _take_groups(merged: Merged, shape: PolicyShape, document: Document, text: T
 
 
 def _joined(held: Group, new: Group) -> Group:
-    return replace(
-        held,
+    return held._replace(
         paths=(*held.paths, *new.paths),
         names=(*held.names, *new.names),
         cidrs=(*held.cidrs, *new.cidrs),
@@ -176,8 +175,8 @@ def _taken_over(merged: Merged, networks: tuple[str, ...]) -> tuple[str, ...]:
         if group.kind == "net" and group.name != "net.metadata":
             inner = [cidr for cidr in group.cidrs if any(_is_inside(cidr, each) for each in networks)]
             taken |= dict.fromkeys(inner)
-            merged.groups[group.name] = replace(
-                group, cidrs=tuple(cidr for cidr in group.cidrs if cidr not in inner)
+            merged.groups[group.name] = group._replace(
+                cidrs=tuple(cidr for cidr in group.cidrs if cidr not in inner)
             )
     return tuple(taken)
 

@@ -5,15 +5,13 @@ before the command starts, and nothing heavy may be loaded by then.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pratique.words import Act, Action, Actor, Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of the decision table: who, in which stage, doing what, to which group → action."""
 
     stages: tuple[Stage, ...]
@@ -26,8 +24,7 @@ class Row:
     """None: whether or not a secret was read; True: only once one was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A rule as people wrote it, reduced to what deciding and explaining need."""
 
     id: str
@@ -50,8 +47,7 @@ class Rule:
     """`file:line` it came from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """A named set of objects. `kind` says which of the tuples count."""
 
     name: str
@@ -70,8 +66,7 @@ class Group:
     """Prefixes of `paths` that neither command, manager nor helper writes: read-only in a wrapped run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allow:
+class Allow(NamedTuple):
     """One `[[allow]]`: matches a verified identity only (docs/policy.md section 3)."""
 
     package: str
@@ -92,8 +87,7 @@ class Allow:
     """`file:line` it came from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """One `[[block]]`: a package that must not run at all; matches claimed names as well."""
 
     package: str
@@ -101,8 +95,7 @@ class Block:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A file that took part in the policy."""
 
     path: str
@@ -113,8 +106,7 @@ class Source:
     """False: a project file that only narrows; its allows were left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What the table says of one act on one object."""
 
     action: Action
@@ -136,9 +128,8 @@ BLOCKED = Rule(
 NO_RULE = Decision(Action.ALLOW, None, None)
 
 
-@dataclass(frozen=True)
-class Policy:
-    """All that is in force for a run. Equal digests mean equal behaviour."""
+class _InForce(NamedTuple):
+    """The fields of a `Policy`: a class of its own, for a named tuple has no room for what is worked out once."""
 
     digest: str
     profile: str
@@ -155,6 +146,10 @@ class Policy:
     blocks: tuple[Block, ...] = ()
     project_policy: bool = False
     """`/etc` lets the daemon read project files."""
+
+
+class Policy(_InForce):
+    """All that is in force for a run. Equal digests mean equal behaviour."""
 
     def rule(self, rule_id: str) -> Rule:
         """The rule with this id; KeyError if the policy has none."""

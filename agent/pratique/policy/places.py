@@ -3,9 +3,9 @@
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import NamedTuple
 
 from pratique.policy.globs import is_magic
 from pratique.policy.model import Group
@@ -16,8 +16,7 @@ _MOST_MATCHES = 256
 _SHARED_FOLDERS = frozenset({".config", ".local", ".cache", "share", "state", "lib", "bin", "etc", "cache"})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One path a group names here: absolute, its parent resolved, its last component as named."""
 
     path: str
@@ -28,12 +27,11 @@ class Place:
     """The pattern ended in `/**`: everything below counts as well."""
 
 
-@dataclass(slots=True)
-class Survey:
+class Survey(NamedTuple):
     """The places found, and the directories in which a new entry may bring another place into being."""
 
-    places: list[Place] = field(default_factory=list)
-    watch: list[str] = field(default_factory=list)
+    places: list[Place]
+    watch: list[str]
 
 
 def places(groups: Iterable[Group], homes: Sequence[str], project: str | None) -> list[Place]:

@@ -6,9 +6,8 @@ a range never admits what nobody meant to list.
 
 import operator
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 _TYPE = re.compile(r"[a-z][a-z0-9.+-]*\Z")
@@ -26,8 +25,7 @@ _SIGNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Purl:
+class Purl(NamedTuple):
     """A package URL without qualifiers; `version` may be a range or None."""
 
     type: str

@@ -4,8 +4,8 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pratique import host, resources
 from pratique.errors import ConfigError
@@ -15,8 +15,7 @@ LARGEST = 1 << 20
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """For whom and where a policy is wanted."""
 
     home: str
@@ -34,8 +33,7 @@ class Request:
     """Directory of rules; None: the shipped ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A file that takes part, as it was when it was read."""
 
     path: str

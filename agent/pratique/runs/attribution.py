@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pratique.managers import matching
 from pratique.managers.base import Context, Manager, Stopped
@@ -14,8 +14,7 @@ _LIMIT = 1 << 20
 _TRUSTED = (Actor.MANAGER, Actor.HELPER)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where package (or project) code began: identity and argv as they were frozen at that exec."""
 
     number: int
@@ -28,8 +27,7 @@ class Origin:
     """What the user asked the manager for, to say of a package that it was pulled in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sponsor:
+class Sponsor(NamedTuple):
     """The manager a stopped process comes from, as the tree knows it."""
 
     name: str

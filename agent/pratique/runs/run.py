@@ -1,32 +1,31 @@
 """The state of one run: events come in cheaply, are judged in batches, and become a summary at the end."""
 
-import errno
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from pratique import host
 from pratique.managers.base import Manager, Stopped
-from pratique.model import UNKNOWN, Event, Kind, Settlement
+from pratique.model import Event, Kind, Settlement
 from pratique.policy.model import Policy
-from pratique.runs import attribution, redact, ulid
+from pratique.runs import attribution, ulid
 from pratique.runs.attribution import Origin
-from pratique.runs.findings import Detections, Findings, Found, flat, found
-from pratique.runs.refusals import Places, absolute
 from pratique.runs.tree import Process, Tree, bounded
 from pratique.words import Act, Action, Actor, Stage
 
+if TYPE_CHECKING:
+    from pratique.runs.findings import Found
+    from pratique.runs.judgement import Judgement
+
 _BATCH = 8_192
 _MOST_PEERS = 2_000
-# How a read-only bind of the static layer refuses: no rule but the guard's own set-up made it.
-_READ_ONLY = (errno.EROFS, errno.EBUSY)
 _GUARDED = (Actor.MANAGER, Actor.PROJECT, Actor.PACKAGE)
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """Someone on the network that was asked for, and by whom."""
 
     act: Act
@@ -45,8 +44,7 @@ class Peer:
         return cls(act, next(shown), port, next(shown), event.actor, event.origin, event.action)
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """All that a report says of a run, before redaction and formatting."""
 
     id: str
@@ -75,13 +73,12 @@ class Summary:
     stages_of: Mapping[int, frozenset[Stage]]
     origins: Mapping[int, Origin]
     egress: Mapping[Peer, int]
-    findings: tuple[Found, ...]
+    findings: "tuple[Found, ...]"
     findings_omitted: int
     tree: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The answer a stopped process got, as a trace keeps it."""
 
     pid: int
@@ -91,13 +88,12 @@ class Settled:
     manager: str | None
 
 
-@dataclass(slots=True)
-class _End:
+class _End(NamedTuple):
     time: float
-    exit_status: int | None = None
-    signal: int | None = None
-    lost_events: int = 0
-    counts: Mapping[str, int] = field(default_factory=dict)
+    exit_status: int | None
+    signal: int | None
+    lost_events: int
+    counts: Mapping[str, int]
 
 
 class Run:
@@ -127,7 +123,7 @@ class Run:
         self.id = run_id or ulid.make(self._began)
         self.number = number or int.from_bytes(os.urandom(8)) | 1
         self._command, self._cwd, self._backend = tuple(command), cwd, backend
-        self._environment = tuple(redact.environment_names(environment))
+        self._environment = environment
         self._homes = _homes(environment) if homes is None else tuple(homes)
         self.recorded: list[Event | Settled] | None = [] if record else None
         """With `record`: everything that came in, in order, for a trace."""
@@ -136,7 +132,6 @@ class Run:
         self._end: _End | None = None
         self._queue: list[Event] = []
         self._tree = Tree()
-        self._findings = Findings()
         self._origins: dict[int, Origin] = {}
         self._memory: dict[str, dict[str, object]] = {}
         self._manager: tuple[str, tuple[str, ...]] | None = None
@@ -145,8 +140,6 @@ class Run:
         self._events_of: Counter[int] = Counter()
         self._egress: Counter[Peer] = Counter()
         self._stages_of: dict[int, frozenset[Stage]] = {}
-        self._detections: Detections | None = None
-        self._places: Places | None = None
 
     def started(self, pid: int, setup_seconds: float | None = None) -> None:
         """The command runs with this pid; setting the guard up took so long."""
@@ -186,11 +179,9 @@ class Run:
     def survivors(self, pids: Sequence[int]) -> None:
         """Labelled processes that outlived the command and its grace time."""
         self._survivors = tuple(pids)
-        self._judge()
-        for pid in pids:
-            process = self._tree.of(pid)
-            if process is not None and self._detections is not None and self._detections.any:
-                self._outlived(process, self._detections)
+        judgement = self._judge()
+        for process in filter(None, map(self._tree.of, pids)):
+            judgement.outlived(process, self._clock(), self.number)
 
     def ended(
         self, exit_status: int | None, signal: int | None, lost_events: int, counts: Mapping[str, int]
@@ -200,8 +191,10 @@ class Run:
 
     def summary(self) -> Summary:
         """Judge what is left, and sum up; may be asked for again after more events."""
-        self._judge()
-        end = self._end or _End(self._clock())
+        from pratique.runs import redact  # noqa: PLC0415 (as above)
+
+        judgement = self._judge()
+        end = self._end or _End(self._clock(), None, None, 0, {})
         return Summary(
             id=self.id,
             policy=self.policy,
@@ -209,7 +202,7 @@ class Run:
             cwd=self._cwd,
             backend=self._backend,
             managers=self.managers,
-            environment=self._environment,
+            environment=tuple(redact.environment_names(self._environment)),
             homes=self._homes,
             number=self.number,
             manager=self._manager[0] if self._manager else None,
@@ -228,30 +221,32 @@ class Run:
             stages_of=dict(self._stages_of),
             origins=dict(self._origins),
             egress=dict(self._egress),
-            findings=tuple(self._findings.all()),
-            findings_omitted=self._findings.omitted,
+            findings=tuple(judgement.findings.all()),
+            findings_omitted=judgement.findings.omitted,
             tree=self._tree,
         )
 
-    def _judge(self) -> None:
+    def _judge(self) -> "Judgement":
         queue, self._queue = self._queue, []
-        if self._detections is None:
-            self._detections = Detections(self.policy)
+        judgement = self._judgement
         for event in queue:
-            self._take(event, self._detections)
+            self._take(event, judgement)
+        return judgement
 
-    def _take(self, event: Event, detections: Detections) -> None:
+    @cached_property
+    def _judgement(self) -> "Judgement":
+        from pratique.runs.judgement import Judgement  # noqa: PLC0415 (the command need not wait for it)
+
+        return Judgement(self.policy, self._homes, host.project_root(self._cwd), self._origins)
+
+    def _take(self, event: Event, judgement: "Judgement") -> None:
         process = self._place(event)
         if event.kind is Kind.EXIT:
             if event.origin and not self._tree.living(event.origin):
-                detections.forget(event.origin)
-            return
-        if event.kind is Kind.FORK:
-            return
-        self._count(event, process)
-        self._record(event, process)
-        if detections.any:
-            self._detect(event, process, detections)
+                judgement.forget(event.origin)
+        elif event.kind is not Kind.FORK:
+            self._count(event, process)
+            judgement.add(event, process)
 
     def _place(self, event: Event) -> Process:
         if event.kind is Kind.FORK:
@@ -333,61 +328,6 @@ class Run:
             total[word] += number
         short = {Act.NET_CONNECT.word: "connect", Act.NET_DNS.word: "dns"}
         return {"exec": 0, "connect": 0, **{short.get(word, word): number for word, number in total.items()}}
-
-    def _record(self, event: Event, process: Process) -> None:
-        if event.action is Action.ALLOW:
-            return
-        if event.rule is not None:
-            self._findings.add(found(event, process, event.rule, event.action, event.groups))
-        elif event.action is Action.DENY:
-            self._refused(event, process)
-
-    def _refused(self, event: Event, process: Process) -> None:
-        """A refusal by the static layer or permissions: it counts only where a rule speaks of the place."""
-        image = process.runs()
-        path = absolute(str(event.target.get("path") or ""), image.cwd if image else "")
-        if path is None or event.act is None:
-            return
-        if self._places is None:
-            self._places = Places(self.policy.groups, self._homes, host.project_root(self._cwd))
-        groups = self._places.groups_of(path)
-        decision = (
-            self.policy.decide(event.stage, event.actor, event.act, groups, event.tainted) if groups else None
-        )
-        if decision is not None and decision.rule is not None and decision.action > Action.ALLOW:
-            ours = decision.action >= Action.DENY or event.target.get("errno") in _READ_ONLY
-            audit = self.policy.mode == "audit" or not ours
-            evidence = found(event, process, decision.rule, Action.AUDIT if audit else Action.DENY, groups)
-            evidence.would = Action.DENY if audit and decision.action >= Action.DENY else None
-            evidence.target["path"] = path
-            self._findings.add(evidence)
-
-    def _outlived(self, process: Process, detections: Detections) -> None:
-        """Rules see a survivor as an event of its own kind."""
-        event = Event(
-            self._clock(),
-            Kind.EXIT,
-            process.pid,
-            0,
-            self.number,
-            process.origin,
-            process.stage,
-            process.actor,
-        )
-        origin = self._origins.get(process.origin)
-        purl = origin.settlement.identity.purl if origin else None
-        fields = {**flat(event, process, purl, None), "kind": "survivor", "act": None}
-        for rule in detections.fired(fields):
-            evidence = found(event, process, rule, Action.AUDIT, ())
-            evidence.target.update(exe=evidence.exe, pid=process.pid)
-            self._findings.add(evidence)
-
-    def _detect(self, event: Event, process: Process, detections: Detections) -> None:
-        origin = self._origins.get(event.origin)
-        identity = origin.settlement.identity if origin else UNKNOWN
-        fields = flat(event, process, identity.purl, origin.cwd if origin else None)
-        for rule in detections.fired(fields):
-            self._findings.add(found(event, process, rule, Action.AUDIT, event.groups))
 
 
 def _homes(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -6,13 +6,15 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pratique import host
 from pratique.errors import UsageError
 from pratique.runs import ulid
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 KEPT = 200
 _PRIVATE = 0o700
@@ -149,8 +151,10 @@ class Store:
             )
         return self._read(known[-1])
 
-    def since(self, time: datetime) -> Iterator[Json]:
+    def since(self, time: "datetime") -> Iterator[Json]:
         """Reports of runs that started at `time` or later, oldest first."""
+        from datetime import datetime  # noqa: PLC0415 (opened before a command, asked long after)
+
         for known in self.ids():
             report = self._read(known)
             if datetime.fromisoformat(report["run"]["started"]) >= time:

@@ -4,7 +4,7 @@ A trace is an output like any other: redacted when written, and hostile when rea
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,9 @@ def _judged_again(event: Event, policy: Policy, origin: Origin | None, homes: li
     if origin is not None and not decision.locked and _allowed(event, event.act, policy, origin, homes):
         action, rule = Action.ALLOW, None
     if policy.mode == "audit" and action >= Action.DENY:
-        return replace(event, action=Action.AUDIT, would=action, rule=rule, level=None)
-    return replace(
-        event, action=action, would=None, rule=rule, level=event.level if action >= Action.DENY else None
+        return event._replace(action=Action.AUDIT, would=action, rule=rule, level=None)
+    return event._replace(
+        action=action, would=None, rule=rule, level=event.level if action >= Action.DENY else None
     )
 
 

@@ -1,7 +1,7 @@
 """The processes of a run as events tell of them; whole even where a fork or an exit was never reported."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pratique.model import Event, Exec
 from pratique.words import Actor, Stage
@@ -10,8 +10,7 @@ KEPT = 32_768
 _WORDS, _LETTERS = 64, 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """What a process executed, bounded: argv comes from hostile code and there may be 50 000 of them."""
 
     exe: str
@@ -20,29 +19,33 @@ class Image:
     time: float
 
 
-@dataclass(slots=True, eq=False)
 class Process:
     """One process; a reused pid is another `Process`."""
 
-    number: int
-    pid: int
-    started: float
-    parent: "Process | None"
-    actor: Actor
-    stage: Stage
-    origin: int = 0
-    manager: str | None = None
-    """Name of the manager family, for a manager and its nested resolvers."""
-    image: Image | None = None
-    """None until its own first exec: before that it runs its parent's."""
-    earlier: Image | None = None
-    """What it ran before its last exec."""
-    earlier_actor: Actor | None = None
-    earlier_manager: str | None = None
-    ended: float | None = None
-    children: int = 0
-    evidence: bool = False
-    """A finding points at it: it and its ancestors stay in the report."""
+    def __init__(
+        self,
+        number: int,
+        pid: int,
+        started: float,
+        parent: "Process | None",
+        actor: Actor,
+        stage: Stage,
+        origin: int = 0,
+    ) -> None:
+        self.number, self.pid, self.started = number, pid, started
+        self.parent, self.actor, self.stage, self.origin = parent, actor, stage, origin
+        self.manager: str | None = None
+        """Name of the manager family, for a manager and its nested resolvers."""
+        self.image: Image | None = None
+        """None until its own first exec: before that it runs its parent's."""
+        self.earlier: Image | None = None
+        """What it ran before its last exec."""
+        self.earlier_actor: Actor | None = None
+        self.earlier_manager: str | None = None
+        self.ended: float | None = None
+        self.children = 0
+        self.evidence = False
+        """A finding points at it: it and its ancestors stay in the report."""
 
     def runs(self) -> Image | None:
         """The image in force: its own, or the one inherited over forks."""

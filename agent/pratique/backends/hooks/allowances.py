@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from pratique.backends.hooks import records
+from pratique.backends.hooks import mirrors
 from pratique.backends.hooks.probes import Probes
 from pratique.policy import globs
 from pratique.policy.allows import permits
@@ -38,15 +38,15 @@ class Allowances:
 
     def _objects(self, origin: int, allow: Allow) -> None:
         kinds = (
-            (self.files.write, Act.FILE_WRITE, allow.write, records.ALLOWED_WRITE),
-            (self.files.ipc, Act.IPC_CONNECT, allow.ipc, records.ALLOWED_IPC),
+            (self.files.write, Act.FILE_WRITE, allow.write, mirrors.ALLOWED_WRITE),
+            (self.files.ipc, Act.IPC_CONNECT, allow.ipc, mirrors.ALLOWED_IPC),
         )
         for places, act, patterns, use in kinds:
             for place in places if patterns else ():
                 if place.exists and self._covers(allow, act, place):
                     self._probes.allow_file(origin, place.path, use)
         for path in filter(None, map(globs.literal, self._anchored(allow.ipc))):
-            self._probes.allow_file(origin, path, records.ALLOWED_IPC)
+            self._probes.allow_file(origin, path, mirrors.ALLOWED_IPC)
 
     def _covers(self, allow: Allow, act: Act, place: Place) -> bool:
         path = place.path + (_BELOW if place.is_dir else "")
@@ -56,13 +56,13 @@ class Allowances:
         for pattern in self._anchored(allow.write):
             folder = globs.literal(pattern.removesuffix("/**"))
             if pattern.endswith("/**") and folder is not None:
-                self._probes.allow_file(origin, folder, records.ALLOWED_WRITE)
+                self._probes.allow_file(origin, folder, mirrors.ALLOWED_WRITE)
             else:
-                self._by_path(origin, pattern, records.ALLOWED_WRITE)
+                self._by_path(origin, pattern, mirrors.ALLOWED_WRITE)
 
     def _programs(self, origin: int, allow: Allow) -> Iterator[str]:
         for pattern in self._anchored(allow.exec):
-            if not self._by_path(origin, pattern, records.ALLOWED_EXEC) and self._is_minded(pattern):
+            if not self._by_path(origin, pattern, mirrors.ALLOWED_EXEC) and self._is_minded(pattern):
                 yield (
                     f"{allow.source}: {pattern}: an executable in shared memory, or hidden in a temporary directory, "
                     "can only be allowed by its full path or as DIRECTORY/*"

@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pratique.backends.hooks import fanotify
 from pratique.backends.hooks.gate import Creation
@@ -20,8 +20,7 @@ GRACE = 0.25
 """Seconds an empty new file may wait for the answer to the open that made it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appeared:
+class Appeared(NamedTuple):
     """A missing place was filled without asking: its author is yet to be judged, and killed if it must be."""
 
     pid: int

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pratique.backends.hooks import records
 from pratique.backends.hooks.records import Label
@@ -11,8 +11,7 @@ from pratique.words import Actor, Stage
 _KEPT = 8_192
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(NamedTuple):
     """What the label of a process said."""
 
     origin: int

@@ -7,7 +7,6 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pratique.backends.base import Command, Ended, Host, Losses, Support
@@ -172,7 +171,7 @@ class HooksBackend:
             return event
         if os.path.realpath(str(event.target.get("path"))) not in self._masked:
             return event
-        return replace(event, action=Action.DENY, level=Level.ENFORCED)
+        return event._replace(action=Action.DENY, level=Level.ENFORCED)
 
     def _too_late(self, appeared: Appeared) -> Iterable[Event]:
         """A missing place was filled by rename, link or mkdir, which no open announces: end the author."""

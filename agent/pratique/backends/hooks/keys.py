@@ -4,7 +4,8 @@ import ctypes
 import os
 from collections.abc import Iterable, Sequence
 
-from pratique.backends.hooks.records import CInodeKey, CNamedKey, InodeKey
+from pratique.backends.hooks.mirrors import CInodeKey, CNamedKey
+from pratique.backends.hooks.records import InodeKey
 from pratique.backends.libbpf import Link, read_iterator
 
 _BATCH = 128

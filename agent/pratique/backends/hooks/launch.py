@@ -11,7 +11,6 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from pratique.backends import syscalls
@@ -34,14 +33,14 @@ class Layer(Protocol):
         """Enter, or raise: then nothing is executed."""
 
 
-@dataclass(slots=True)
 class Child:
     """The started command."""
 
-    pid: int
-    pidfd: int
-    exec_error: str | None = None
-    """Why the command could not be executed; its status is 126 or 127 then. None: it runs."""
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.exec_error: str | None = None
+        """Why the command could not be executed; its status is 126 or 127 then. None: it runs."""
 
     def ended(self) -> bool:
         """Tell, without waiting and before `wait`, whether it has ended."""
@@ -82,7 +81,7 @@ def spawn(command: Command, layer: Layer, before_exec: Callable[[int], None]) ->
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(go)
         os.close(told)
-    child = Child(pid, os.pidfd_open(pid))
+    child = Child(pid)
     try:
         return _release(child, before_exec, release, report)
     except BaseException:

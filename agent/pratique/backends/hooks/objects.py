@@ -5,7 +5,6 @@ The answering thread reads this while the main loop adds to it: entries are only
 
 import os
 import re
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pratique.words import Act
@@ -24,20 +23,19 @@ class Claim(NamedTuple):
 Claims = tuple[Claim, ...]
 
 
-@dataclass(slots=True)
 class Directory:
     """A marked directory and what its entries mean."""
 
-    path: str
-    key: Key
-    noticed: bool = True
-    """Names made here are told of; False where the file system has no handles."""
-    names: dict[str, Claims] = field(default_factory=dict)
-    globs: list[tuple[re.Pattern[str], Claim]] = field(default_factory=list)
-    below: Claims = ()
-    """Draws every entry: the directory itself is guarded."""
-    held: frozenset[str] = frozenset()
-    """Names that were there at the start: a pattern of missing names does not mean them."""
+    def __init__(self, path: str, key: Key) -> None:
+        self.path, self.key = path, key
+        self.noticed = True
+        """Names made here are told of; False where the file system has no handles."""
+        self.names: dict[str, Claims] = {}
+        self.globs: list[tuple[re.Pattern[str], Claim]] = []
+        self.below: Claims = ()
+        """Draws every entry: the directory itself is guarded."""
+        self.held: frozenset[str] = frozenset()
+        """Names that were there at the start: a pattern of missing names does not mean them."""
 
     def claims(self, name: str) -> Claims:
         """What opening this entry means."""

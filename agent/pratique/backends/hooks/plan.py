@@ -1,6 +1,6 @@
 """A policy lowered to what the kernel programs look up: small numbers instead of names."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pratique.words import Act, Action, Actor, Stage
 
@@ -18,24 +18,21 @@ CODE_GROUPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """An address prefix (v4 or v6 text) and the group it draws; the longest prefix wins."""
 
     cidr: str
     group: int
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(NamedTuple):
     """A loopback port that belongs to a broker."""
 
     port: int
     group: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One cell of the decision table."""
 
     stage: Stage
@@ -48,8 +45,7 @@ class Cell:
     locked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Everything the kernel side needs. Group and rule numbers are indices into the two tuples of names (from 1)."""
 
     groups: tuple[str, ...]

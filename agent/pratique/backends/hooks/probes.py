@@ -12,21 +12,12 @@ from pathlib import Path
 from pratique import host
 from pratique.backends import libbpf
 from pratique.backends.base import Losses
-from pratique.backends.hooks import early, records
+from pratique.backends.hooks import early, mirrors, records
 from pratique.backends.hooks.cgroup import open_root
 from pratique.backends.hooks.keys import Keys
+from pratique.backends.hooks.mirrors import CAllowedKey, CGuarded, CInodeKey, CLabel, COriginKey
 from pratique.backends.hooks.plan import Plan
-from pratique.backends.hooks.records import (
-    CAllowedKey,
-    CGuarded,
-    CInodeKey,
-    CLabel,
-    COriginKey,
-    InodeKey,
-    Label,
-    LostLabelRecord,
-    Record,
-)
+from pratique.backends.hooks.records import InodeKey, Label, LostLabelRecord, Record
 from pratique.backends.hooks.syscalls import watches
 from pratique.backends.hooks.tables import Tables, allow_key, path_key
 from pratique.backends.hooks.tokens import tokens
@@ -48,7 +39,7 @@ _CGROUP = (
     "on_bind4",
     "on_bind6",
 )
-_EXEC_DIRS = {"code.shm": records.SHM, "code.hidden-temp": records.HIDDEN_TEMP}
+_EXEC_DIRS = {"code.shm": mirrors.SHM, "code.hidden-temp": mirrors.HIDDEN_TEMP}
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
 
 
@@ -145,7 +136,7 @@ class Probes:
 
     def taint(self, origin: int) -> None:
         """From now on the whole tree of `origin` counts as having read a secret."""
-        self._loaded.map("origins").update(bytes(COriginKey(self._run, origin)), _u32(records.TAINTED))
+        self._loaded.map("origins").update(bytes(COriginKey(self._run, origin)), _u32(mirrors.TAINTED))
 
     def allow_net(self, origin: int, cidr: str, port: int = 0) -> None:
         """Let the tree of `origin` reach `cidr` at `port` (0: any), unless the deciding rule is locked."""
@@ -190,7 +181,7 @@ class Probes:
     def allow_file(self, origin: int, path: str, use: int) -> bool:
         """Let the tree of `origin` use an existing object, of a directory all below it; False when it is not there.
 
-        `use`: `records.ALLOWED_WRITE` or `ALLOWED_IPC`. Locked rules stand.
+        `use`: `mirrors.ALLOWED_WRITE` or `ALLOWED_IPC`. Locked rules stand.
         """
         key = self.keys.of([path])[0]
         if key is None:
@@ -202,7 +193,7 @@ class Probes:
         """Let the tree of `origin` write or execute what is found at `path`, or directly in it if `children`.
 
         The path is absolute and resolved; it need not exist. False when it is too long for the kernel's table.
-        `use`: `records.ALLOWED_WRITE` or `ALLOWED_EXEC`.
+        `use`: `mirrors.ALLOWED_WRITE` or `ALLOWED_EXEC`.
         """
         key = path_key(origin, path, use, children=children)
         return key is not None and self._loaded.map("allowed_paths").update(key, b"\1")
@@ -247,8 +238,8 @@ class Probes:
     def counts(self) -> dict[str, int]:
         """Every counter of this run by name, also of what is not shipped."""
         raw = self._loaded.map("stats").lookup(_u32(0))
-        values = records.CCounters.from_buffer_copy(raw).value if raw else [0] * len(records.COUNTERS)
-        return dict(zip(records.COUNTERS, values, strict=True))
+        values = mirrors.CCounters.from_buffer_copy(raw).value if raw else [0] * len(mirrors.COUNTERS)
+        return dict(zip(mirrors.COUNTERS, values, strict=True))
 
     def fds(self) -> dict[str, int]:
         """Descriptors the guardian must hold: `labels`, and every link by its program."""

@@ -1,295 +1,45 @@
-"""Python's mirrors of the C records and map keys, and the decoding of what the ring buffer brings.
-
-The layouts are compared with the BTF of `probes/build/layout.bpf.o` by `tests/unit/test_records.py`.
-"""
+"""What the ring buffer brings, decoded: one named tuple per kind of record."""
 
 import ctypes
 import socket
 from collections.abc import Callable
-from ctypes import c_char, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from pratique.backends.hooks.mirrors import (
+    ALLOWED,
+    CALL,
+    EXEC,
+    EXEC_PENDING,
+    EXIT,
+    FILE,
+    FORK,
+    IPC,
+    LOST_LABEL,
+    MEMORY,
+    MEMORY_HOW,
+    NET,
+    PENDING,
+    SEND,
+    SOCKET,
+    TRUNCATED,
+    UNREAD,
+    CCall,
+    CExec,
+    CExit,
+    CFile,
+    CFork,
+    CInodeKey,
+    CIpc,
+    CLabel,
+    CLostLabel,
+    CMemory,
+    CNet,
+    CRecord,
+)
 from pratique.words import Act, Action, Actor, Level, Stage
 
-FORK, EXEC, EXIT, LOST_LABEL, NET, FILE, IPC, MEMORY, CALL = range(1, 10)
-PENDING, MIXED = 1, 2
-TAINTED = 1
-TRUNCATED, EXEC_PENDING, UNREAD = 1, 2, 4
-ALLOWED, SEND, SOCKET = 1, 2, 4
-SHM, HIDDEN_TEMP = 1 << 2, 1 << 3
-ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC = 1, 2, 3
-PATH_KEPT = 248
-MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ")
-COUNTERS = ("exec", "fork", "exit", "connect", "dns", "open", "listen", "ipc", "ring", "labels", "reads")
 
-
-class CLabel(ctypes.Structure):
-    """`struct label`."""
-
-    _fields_ = (
-        ("run", c_uint64),
-        ("origin", c_uint32),
-        ("stage", c_uint8),
-        ("actor", c_uint8),
-        ("flags", c_uint16),
-    )
-
-
-class COriginKey(ctypes.Structure):
-    """`struct origin_key`."""
-
-    _fields_ = (("run", c_uint64), ("origin", c_uint32), ("reserved", c_uint32))
-
-
-class CInodeKey(ctypes.Structure):
-    """`struct inode_key`."""
-
-    _fields_ = (("inode", c_uint64), ("device", c_uint32), ("generation", c_uint32))
-
-
-class CNamedKey(ctypes.Structure):
-    """`struct named_key`."""
-
-    _fields_ = (("key", CInodeKey), ("fd", c_uint32), ("reserved", c_uint32))
-
-
-class CCellKey(ctypes.Structure):
-    """`struct cell_key`."""
-
-    _fields_ = (
-        ("stage", c_uint8),
-        ("actor", c_uint8),
-        ("act", c_uint8),
-        ("tainted", c_uint8),
-        ("group", c_uint16),
-        ("generation", c_uint16),
-    )
-
-
-class CCell(ctypes.Structure):
-    """`struct cell`."""
-
-    _fields_ = (
-        ("action", c_uint8),
-        ("would", c_uint8),
-        ("locked", c_uint8),
-        ("reserved", c_uint8),
-        ("rule", c_uint16),
-        ("reserved2", c_uint16),
-    )
-
-
-class CNet4Key(ctypes.Structure):
-    """`struct net4_key`."""
-
-    _fields_ = (("prefix", c_uint32), ("generation", c_uint32), ("address", c_uint8 * 4))
-
-
-class CNet6Key(ctypes.Structure):
-    """`struct net6_key`."""
-
-    _fields_ = (("prefix", c_uint32), ("generation", c_uint32), ("address", c_uint8 * 16))
-
-
-class CPortKey(ctypes.Structure):
-    """`struct port_key`."""
-
-    _fields_ = (("port", c_uint16), ("generation", c_uint16))
-
-
-class CAllow4Key(ctypes.Structure):
-    """`struct allow4_key`."""
-
-    _fields_ = (
-        ("prefix", c_uint32),
-        ("origin", c_uint32),
-        ("port", c_uint16),
-        ("reserved", c_uint16),
-        ("address", c_uint8 * 4),
-    )
-
-
-class CAllow6Key(ctypes.Structure):
-    """`struct allow6_key`."""
-
-    _fields_ = (
-        ("prefix", c_uint32),
-        ("origin", c_uint32),
-        ("port", c_uint16),
-        ("reserved", c_uint16),
-        ("address", c_uint8 * 16),
-    )
-
-
-class CGuarded(ctypes.Structure):
-    """`struct guarded`."""
-
-    _fields_ = (("group", c_uint16), ("below", c_uint8), ("reserved", c_uint8))
-
-
-class CAllowedKey(ctypes.Structure):
-    """`struct allowed_key`."""
-
-    _fields_ = (("object", CInodeKey), ("origin", c_uint32), ("use", c_uint32))
-
-
-class CPathKey(ctypes.Structure):
-    """`struct path_key`."""
-
-    _fields_ = (
-        ("origin", c_uint32),
-        ("use", c_uint16),
-        ("children", c_uint16),
-        ("path", c_uint8 * PATH_KEPT),
-    )
-
-
-class CTokenKey(ctypes.Structure):
-    """`struct token_key`."""
-
-    _fields_ = (("hash", c_uint64), ("role", c_uint32), ("reserved", c_uint32))
-
-
-class CWatch(ctypes.Structure):
-    """`struct watch`."""
-
-    _fields_ = (
-        ("kind", c_uint8),
-        ("act", c_uint8),
-        ("path", c_uint8),
-        ("to", c_uint8),
-        ("dir", c_uint8),
-        ("dir_to", c_uint8),
-        ("open_flags", c_uint8),
-        ("flags", c_uint8),
-    )
-
-
-class CCounters(ctypes.Structure):
-    """`struct counters`."""
-
-    _fields_ = (("value", c_uint64 * len(COUNTERS)),)
-
-
-class CRecord(ctypes.Structure):
-    """`struct record`."""
-
-    _fields_ = (
-        ("time", c_uint64),
-        ("run", c_uint64),
-        ("pid", c_uint32),
-        ("ppid", c_uint32),
-        ("origin", c_uint32),
-        ("kind", c_uint16),
-        ("flags", c_uint16),
-        ("stage", c_uint8),
-        ("actor", c_uint8),
-        ("act", c_uint8),
-        ("action", c_uint8),
-        ("would", c_uint8),
-        ("level", c_uint8),
-        ("tainted", c_uint8),
-        ("reserved", c_uint8),
-        ("group", c_uint16),
-        ("rule", c_uint16),
-        ("tid", c_uint32),
-        ("comm", c_char * 16),
-    )
-
-
-class CFork(ctypes.Structure):
-    """`struct fork_record`."""
-
-    _fields_ = (("head", CRecord), ("child", c_uint32), ("reserved", c_uint32))
-
-
-class CExit(ctypes.Structure):
-    """`struct exit_record`."""
-
-    _fields_ = (("head", CRecord), ("status", c_int32), ("reserved", c_uint32))
-
-
-class CLostLabel(ctypes.Structure):
-    """`struct lost_label_record`."""
-
-    _fields_ = (("head", CRecord), ("child", c_uint32), ("killed", c_uint32))
-
-
-class CExec(ctypes.Structure):
-    """`struct exec_record`."""
-
-    _fields_ = (
-        ("head", CRecord),
-        ("exe", CInodeKey),
-        ("patterns", c_uint64),
-        ("code", c_uint32),
-        ("argc", c_uint32),
-        ("flags", c_uint16),
-        ("argv_length", c_uint16),
-        ("reserved", c_uint32),
-        ("filename", c_char * 256),
-        ("interp", c_char * 256),
-        ("path", c_char * PATH_KEPT),
-        ("argv", c_uint8 * 3584),
-    )
-
-
-class CNet(ctypes.Structure):
-    """`struct net_record`."""
-
-    _fields_ = (
-        ("head", CRecord),
-        ("address", c_uint8 * 16),
-        ("port", c_uint16),
-        ("family", c_uint16),
-        ("type", c_uint16),
-        ("protocol", c_uint16),
-        ("flags", c_uint16),
-        ("reserved", c_uint16 * 3),
-    )
-
-
-class CFile(ctypes.Structure):
-    """`struct file_record`."""
-
-    _fields_ = (
-        ("head", CRecord),
-        ("error", c_int32),
-        ("dirfd", c_int32),
-        ("dirfd_to", c_int32),
-        ("found", c_uint32),
-        ("path", c_char * 256),
-        ("to", c_char * 256),
-    )
-
-
-class CIpc(ctypes.Structure):
-    """`struct ipc_record`."""
-
-    _fields_ = (
-        ("head", CRecord),
-        ("peer", CInodeKey),
-        ("error", c_int32),
-        ("length", c_uint32),
-        ("name", c_uint8 * 108),
-        ("reserved", c_uint32),
-    )
-
-
-class CMemory(ctypes.Structure):
-    """`struct memory_record`."""
-
-    _fields_ = (("head", CRecord), ("victim", c_uint32), ("how", c_uint32))
-
-
-class CCall(ctypes.Structure):
-    """`struct call_record`."""
-
-    _fields_ = (("head", CRecord), ("error", c_int32), ("number", c_uint32), ("argument", c_uint64))
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """What the kernel keeps per process."""
 
     run: int
@@ -304,8 +54,7 @@ class Label:
         return bool(self.flags & PENDING)
 
 
-@dataclass(frozen=True, slots=True)
-class InodeKey:
+class InodeKey(NamedTuple):
     """An inode as the kernel names it; `stat` may show other numbers."""
 
     inode: int
@@ -316,8 +65,7 @@ class InodeKey:
         return bytes(CInodeKey(self.inode, self.device, self.generation))
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What every record starts with. `time`: CLOCK_BOOTTIME, ns; groups and rules are numbers."""
 
     time: int
@@ -340,24 +88,21 @@ class Head:
     comm: str
 
 
-@dataclass(frozen=True, slots=True)
-class ForkRecord:
+class ForkRecord(NamedTuple):
     """A labelled process (`head.pid`) has a child, labelled alike."""
 
     head: Head
     child: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExitRecord:
+class ExitRecord(NamedTuple):
     """The last thread of a labelled process is gone; `status` as wait(2) has it."""
 
     head: Head
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class LostLabelRecord:
+class LostLabelRecord(NamedTuple):
     """The label map was full: the parent is dead and `child` must be killed, unless `killed` says it was."""
 
     head: Head
@@ -365,8 +110,7 @@ class LostLabelRecord:
     killed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ExecRecord:
+class ExecRecord(NamedTuple):
     """An exec; `head.action` is KILL when it died before its first instruction."""
 
     head: Head
@@ -386,8 +130,7 @@ class ExecRecord:
     """Where the kernel found the program, when a rule minds that; else empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class NetRecord:
+class NetRecord(NamedTuple):
     """A connect, an addressed send, a bind, or a socket of an unusual kind (`address` empty)."""
 
     head: Head
@@ -401,8 +144,7 @@ class NetRecord:
     send: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """A change of a name or file, done or refused (`error`). The paths are the caller's words: evidence.
 
     Only where the kernel itself minded an open is `path` the one it found.
@@ -416,8 +158,7 @@ class FileRecord:
     dirfd_to: int
 
 
-@dataclass(frozen=True, slots=True)
-class IpcRecord:
+class IpcRecord(NamedTuple):
     """connect(2) on a unix socket; an abstract name starts with `@`."""
 
     head: Head
@@ -426,8 +167,7 @@ class IpcRecord:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryRecord:
+class MemoryRecord(NamedTuple):
     """An attempt on the memory, environment or descriptors of process `victim`."""
 
     head: Head
@@ -435,8 +175,7 @@ class MemoryRecord:
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """A system call that a filter answers: refused (`error`), or done where there is no filter."""
 
     head: Head

@@ -7,8 +7,8 @@ takes our mount off it (the kernel detaches it); file marks and kills are behind
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
+from typing import NamedTuple
 
 from pratique import host
 from pratique.backends import landlock, seccomp, syscalls
@@ -21,8 +21,7 @@ _DEAD_SOCKET = "/dev/null"
 _STORES = (".local", ".cache")
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     name: str
     run: Callable[[], None]
 

@@ -1,11 +1,11 @@
 """Which system calls the kernel programs look at, by number, and where each keeps what is told of it."""
 
-import platform
+import os
 import socket
 from collections.abc import Mapping
 
 from pratique.backends import syscalls
-from pratique.backends.hooks.records import CWatch
+from pratique.backends.hooks.mirrors import CWatch
 from pratique.errors import GuardError
 from pratique.words import Act
 
@@ -64,9 +64,9 @@ _NUMBERS = {
 
 def watches() -> dict[int, bytes]:
     """System-call number on this machine → map value."""
-    numbers = _NUMBERS.get(platform.machine())
+    numbers = _NUMBERS.get(os.uname().machine)
     if numbers is None:
-        raise GuardError(f"the hooks backend does not know {platform.machine()}", "use --backend rootless")
+        raise GuardError(f"the hooks backend does not know {os.uname().machine}", "use --backend rootless")
     answered = syscalls.numbers()
     return {number: bytes(_CALLS[name]) for name, number in numbers.items()} | {
         answered[name]: bytes(watch) for name, watch in _ANSWERED.items()
@@ -140,4 +140,4 @@ _ANSWERED = {name: CWatch(_FILTERED, act) for act, names in _BY_ACT.items() for 
     "unshare": CWatch(_FILTERED, Act.NS_ENTER, flags=_NAMESPACE),
     "socket": CWatch(_FILTERED, Act.NET_CONNECT, flags=_FAMILY),
 }
-_NAMES = {syscalls.numbers()[name]: name for name in _ANSWERED} if platform.machine() in _NUMBERS else {}
+_NAMES = {syscalls.numbers()[name]: name for name in _ANSWERED} if os.uname().machine in _NUMBERS else {}

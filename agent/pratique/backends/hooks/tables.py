@@ -5,8 +5,7 @@ import os
 from collections.abc import Iterable
 from ipaddress import ip_network
 
-from pratique.backends.hooks.plan import Cell, Plan
-from pratique.backends.hooks.records import (
+from pratique.backends.hooks.mirrors import (
     PATH_KEPT,
     CAllow4Key,
     CAllow6Key,
@@ -17,6 +16,7 @@ from pratique.backends.hooks.records import (
     CPathKey,
     CPortKey,
 )
+from pratique.backends.hooks.plan import Cell, Plan
 from pratique.backends.libbpf import Object
 from pratique.words import Action
 

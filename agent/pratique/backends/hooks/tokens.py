@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from pratique.backends.hooks.records import CTokenKey
+from pratique.backends.hooks.mirrors import CTokenKey
 from pratique.managers.base import Pattern
 from pratique.managers.matching import PROGRAM_TEXT
 

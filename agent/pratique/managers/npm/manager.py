@@ -3,7 +3,6 @@
 import os
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from pratique.managers.base import Context, Pattern, Stopped
@@ -129,7 +128,7 @@ def _script(script: Script, child: Stopped, context: Context, memory: Memory, re
 
 def _astray(claim: Claim, reason: str) -> tuple[Identity, str]:
     """Nobody knows whose code it is; what it calls itself is only a candidate."""
-    return replace(UNKNOWN, candidates=claim.candidates()), reason
+    return UNKNOWN._replace(candidates=claim.candidates()), reason
 
 
 def _first_run(

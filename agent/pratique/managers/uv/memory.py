@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pratique.managers.base import Context
@@ -66,7 +66,7 @@ class Memory:
         """`uv run uv …`: what the inner uv starts is judged by what that one was asked for."""
         parent = context.parent
         inner = parent.pid != context.manager.pid and self.nested.get(parent.pid) == parent.argv
-        return replace(context, manager=parent) if inner else context
+        return context._replace(manager=parent) if inner else context
 
     def ran_in(self, place: str) -> bool:
         """Whether package code has been started in the directory or above it."""
