@@ -182,6 +182,12 @@ static __always_inline bool write_allowed(struct guard_state *state, struct file
 	return state->allowed;
 }
 
+/* The descriptor is there before the kill: a second thread may have used it by then. */
+static __always_inline bool has_threads(void)
+{
+	return bpf_get_current_task_btf()->signal->live.counter > 1;
+}
+
 /* Its author dies before the first write; only what the open itself did has happened. True when a rule minded. */
 static __always_inline bool guard_write(const struct label *label, const struct call *call, struct file *file,
 					const struct inode_key *key, bool created, bool truncated)
@@ -210,7 +216,8 @@ static __always_inline bool guard_write(const struct label *label, const struct 
 		tell_path(path, told->to);
 		told->found = told->to[0] != 0;
 	}
-	killed = kill_if_refused(&told->head, created || truncated ? LEVEL_KILLED_AFTER : LEVEL_KILLED_BEFORE);
+	killed = kill_if_refused(&told->head, created || truncated || has_threads() ? LEVEL_KILLED_AFTER :
+										       LEVEL_KILLED_BEFORE);
 	send(&told->head, sizeof(*told), killed);
 	return true;
 }

@@ -213,7 +213,7 @@ static __always_inline bool repeated(struct bpf_sock_addr *ctx, const struct net
 static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4], bool six, __u16 flags)
 {
 	struct label *label = current_label();
-	struct net_record net = { .flags = flags };
+	struct net_record net = { .flags = flags, .times = 1 };
 	bool dns;
 	int verdict;
 
@@ -228,7 +228,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4]
 	count(dns ? COUNT_DNS : COUNT_CONNECT);
 	decide_address(ctx, &net);
 	verdict = answer(&net);
-	if (!(flags & NET_SEND) || !repeated(ctx, &net))
+	if (flags & NET_SEND ? !repeated(ctx, &net) : dns || minded(&net.head) || !folded(&net))
 		send(&net.head, sizeof(net), !verdict);
 	return verdict;
 }
@@ -279,7 +279,7 @@ SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *ctx)
 {
 	struct label *label = current_label();
-	struct net_record net = { .flags = NET_SOCKET };
+	struct net_record net = { .flags = NET_SOCKET, .times = 1 };
 	struct socket_memory *memory;
 
 	if (!label)
@@ -304,7 +304,7 @@ int on_sock_create(struct bpf_sock *ctx)
 static __always_inline int tell_bind(struct bpf_sock *ctx, const __u32 words[4], bool six)
 {
 	struct label *label = current_label();
-	struct net_record net = {};
+	struct net_record net = { .times = 1 };
 
 	if (!label)
 		return 1;

@@ -46,6 +46,9 @@ WORKLOADS: dict[str, Callable[[Path], Measured]] = {
     ),
     "execs": lambda place: Storm("20,000 execs in a build", Generator(place), "exec", 20_000),
     "connects": lambda place: Storm("20,000 connects in a build", Generator(place), "connect", 20_000),
+    "connects-turn": lambda place: Storm(
+        "20,000 connects by turns to two ports", Generator(place), "connect-turn", 20_000
+    ),
     **{
         f"beside-{what}{'-build' * build}": partial(_bystander, said, kind, times, build=build)
         for build in (False, True)

@@ -34,7 +34,14 @@ def act():
     Path({figures!r}).write_text(done.stdout)
 """
 # What the report's counter of an act is called, by kind of storm.
-COUNTER = {"exec": "exec", "fork": "fork", "open": "open", "open-etc": "open", "connect": "connect"}
+COUNTER = {
+    "exec": "exec",
+    "fork": "fork",
+    "open": "open",
+    "open-etc": "open",
+    "connect": "connect",
+    "connect-turn": "connect",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,12 +315,12 @@ class Run:
 
     def _count(self, event: Event, process: Process) -> None:
         actor = process.actor if event.exec else event.actor
-        self._by_actor[event.act.word if event.act else event.kind.value, actor] += 1
+        self._by_actor[event.act.word if event.act else event.kind.value, actor] += event.times
         self._events_of[process.origin if event.exec else event.origin] += 1
         if event.act in (Act.NET_CONNECT, Act.NET_DNS):
             peer = Peer.of(event, event.act)
             if peer in self._egress or len(self._egress) < _MOST_PEERS:
-                self._egress[peer] += 1
+                self._egress[peer] += event.times
 
     def _counted(self) -> dict[str, int]:
         total: Counter[str] = Counter()

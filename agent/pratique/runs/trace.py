@@ -181,6 +181,7 @@ def _event(event: Event) -> Json:
         },
         "exec": event.exec and _exec(event.exec),
         "comm": event.comm,
+        "times": event.times,
     }
 
 
@@ -216,6 +217,7 @@ def _event_of(item: Json) -> Event:
         target=dict(item["target"]),
         exec=Exec(**{**given, "argv": tuple(given["argv"])}) if given else None,
         comm=str(item["comm"]),
+        times=int(item.get("times", 1)),
     )
 
 

@@ -93,6 +93,8 @@ class ForkRecord(NamedTuple):
 
     head: Head
     child: int
+    shares: bool
+    """Whether the two have one table of descriptors: each can use what the other opened."""
 
 
 class ExitRecord(NamedTuple):
@@ -142,6 +144,8 @@ class NetRecord(NamedTuple):
     allowed: bool
     """An allow of the origin overrode the table."""
     send: bool
+    times: int
+    """How many like it, by the same process, it stands for."""
 
 
 class FileRecord(NamedTuple):
@@ -251,7 +255,7 @@ def _key(raw: CInodeKey) -> InodeKey:
 
 
 def _fork(raw: CFork, head: Head) -> ForkRecord:
-    return ForkRecord(head, raw.child)
+    return ForkRecord(head, raw.child, bool(raw.shares))
 
 
 def _exit(raw: CExit, head: Head) -> ExitRecord:
@@ -301,6 +305,7 @@ def _net(raw: CNet, head: Head) -> NetRecord:
         protocol=raw.protocol,
         allowed=bool(raw.flags & ALLOWED),
         send=bool(raw.flags & SEND),
+        times=raw.times,
     )
 
 
