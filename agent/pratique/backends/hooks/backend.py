@@ -18,6 +18,7 @@ from pratique.backends.hooks.files import Appeared, FileGuard
 from pratique.backends.hooks.guardian import Guardian
 from pratique.backends.hooks.judge import Judge, effective
 from pratique.backends.hooks.probes import Probes
+from pratique.backends.hooks.sharers import Sharers
 from pratique.backends.hooks.static import RecordingLayer, StaticLayer
 from pratique.errors import GuardError
 from pratique.model import Coverage, Event, Kind, Settlement
@@ -69,6 +70,7 @@ class HooksBackend:
         self._probes.attach()
         self._name_objects(self._files)
         self._authors = Authors(self._probes.label_of, self._run)
+        self._sharers = Sharers(self.survivors, self._probes.label_of, _end)
         self._judge = Judge(
             policy, self._run, self._probes.label_of, self._probes.taint, self._host.homes, self._host.project
         )
@@ -161,9 +163,10 @@ class HooksBackend:
             for pid in translate.unlabelled_children(record):
                 _end(pid)
             self._authors.note(record)
+            self._sharers.note(record)
             event = translate.event(record, self._plan)
             if event is not None:
-                yield self._unmasked(event)
+                yield self._sharers.judged(self._unmasked(event))
 
     def _unmasked(self, event: Event) -> Event:
         """A masked socket answers like one that nobody listens on: say that we refused."""
