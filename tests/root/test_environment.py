@@ -65,6 +65,16 @@ def test_stripped_names_are_gone_from_package_code(guard: None, quay: World) -> 
     assert "DECOY_TOKEN" in outcome.report["run"]["environment"]
 
 
+def test_strict_strips_tokens_by_itself(guard: None, quay: World) -> None:
+    """The profile for build servers has names of its own, and pip still finds what it needs."""
+    _installed(quay, "--profile", "strict")
+    own, raw = _seen(quay)
+
+    assert "DECOY_TOKEN" not in own
+    assert f"canary-{quay.token}" not in raw
+    assert own["PIP_INDEX_URL"] == quay.index.url
+
+
 def test_where_nothing_is_refused_nothing_is_stripped(guard: None, quay: World) -> None:
     """A run that only records leaves the environment as it is."""
     policy = quay.folder / "policy.toml"

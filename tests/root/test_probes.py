@@ -658,6 +658,46 @@ def test_threads_lose_none_of_what_they_fold(probes: Probes) -> None:
     assert sum(one.times for one in of(NetRecord, probes.read(0.1))) == probes.counts()["connect"] == 400
 
 
+# When system calls are watched
+
+
+@pytest.mark.parametrize(
+    ("actor", "watched"),
+    [
+        (Actor.COMMAND, False),
+        (Actor.MANAGER, False),
+        (Actor.HELPER, False),
+        (Actor.PROJECT, True),
+        (Actor.PACKAGE, True),
+    ],
+)
+def test_calls_are_watched_from_the_first_fresh_label_on(
+    probes: Probes, tmp_path: Path, actor: Actor, watched: bool
+) -> None:
+    """Before it the host pays nothing for them; the link is handed on once, to whoever outlives the agent."""
+    handed: list[int] = []
+    probes.also_held = handed.append
+
+    for name in ("one", "two"):
+        labelled(probes, (tmp_path / name).touch, actor)
+
+    assert ("on_return" in probes.fds()) == watched
+    assert handed == ([probes.fds()["on_return"]] if watched else [])
+    assert probes.was_written(str(tmp_path / "two")) == watched
+    assert bool(probes.counts()["open"]) == watched
+
+
+def test_what_a_manager_does_is_not_judged_beside_a_package(probes: Probes, tmp_path: Path) -> None:
+    """Also with the calls watched, only fresh code's opens are counted and its files remembered."""
+    labelled(probes, (tmp_path / "package").touch)
+    before = probes.counts()["open"]
+    labelled(probes, (tmp_path / "manager").touch, Actor.MANAGER)
+
+    assert probes.was_written(str(tmp_path / "package"))
+    assert not probes.was_written(str(tmp_path / "manager"))
+    assert probes.counts()["open"] == before
+
+
 # Files, unix sockets, memory
 
 
