@@ -55,6 +55,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	__u32 tgid = task->tgid;
 	struct label *label;
 
+	end_fold(task->pid);
 	/* Not `pid == tgid`: a leader may exit and leave threads behind, or lose its place to an exec. */
 	if (task->signal->live.counter != 0)
 		return 0;
@@ -68,7 +69,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (bpf_map_delete_elem(&labels, &tgid))
 		return 0;
 	count(COUNT_EXIT);
-	end_fold(tgid);
 	send(&record.head, sizeof(record), false);
 	return 0;
 }
