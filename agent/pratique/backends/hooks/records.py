@@ -15,6 +15,7 @@ from pratique.backends.hooks.mirrors import (
     FORK,
     IPC,
     LOST_LABEL,
+    MALFORMED,
     MEMORY,
     MEMORY_HOW,
     NET,
@@ -33,6 +34,7 @@ from pratique.backends.hooks.mirrors import (
     CLabel,
     CLostLabel,
     CMemory,
+    CName,
     CNet,
     CRecord,
 )
@@ -142,6 +144,10 @@ class NetRecord(NamedTuple):
     allowed: bool
     """An allow of the origin overrode the table."""
     send: bool
+    name: str = ""
+    """What was asked for, or what the address was an answer to; empty when nobody can say."""
+    malformed: bool = False
+    """A message to a resolver that is no question: its name cannot be told."""
 
 
 class FileRecord(NamedTuple):
@@ -291,7 +297,7 @@ def _words(joined: bytes) -> tuple[str, ...]:
     return tuple(_text(word) for word in joined.removesuffix(b"\0").split(b"\0"))
 
 
-def _net(raw: CNet, head: Head) -> NetRecord:
+def _net(raw: CName, head: Head) -> NetRecord:
     return NetRecord(
         head=head,
         address="" if raw.flags & SOCKET else _address(raw),
@@ -301,10 +307,12 @@ def _net(raw: CNet, head: Head) -> NetRecord:
         protocol=raw.protocol,
         allowed=bool(raw.flags & ALLOWED),
         send=bool(raw.flags & SEND),
+        name=_text(raw.name),
+        malformed=bool(raw.flags & MALFORMED),
     )
 
 
-def _address(raw: CNet) -> str:
+def _address(raw: CName) -> str:
     packed = bytes(raw.address)
     if raw.family == socket.AF_INET:
         return socket.inet_ntop(socket.AF_INET, packed[:4])
@@ -337,7 +345,7 @@ _DECODERS: dict[int, tuple[type[ctypes.Structure], int, Callable[..., Record]]] 
     EXIT: (CExit, ctypes.sizeof(CExit), _exit),
     LOST_LABEL: (CLostLabel, ctypes.sizeof(CLostLabel), _lost_label),
     EXEC: (CExec, CExec.argv.offset, _exec),
-    NET: (CNet, ctypes.sizeof(CNet), _net),
+    NET: (CName, ctypes.sizeof(CNet), _net),
     FILE: (CFile, CFile.path.offset + 1, _file),
     IPC: (CIpc, ctypes.sizeof(CIpc), _ipc),
     MEMORY: (CMemory, ctypes.sizeof(CMemory), _memory),
