@@ -13,7 +13,7 @@ STAMPS := .cache/make
 DEMO := lab.demo
 BENCH :=
 
-.PHONY: help setup system probes demo test check test-root bench proto clean
+.PHONY: help setup system probes demo test check test-root bench storm proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test-root: setup ## the tests that load probes and refuse acts (root)
 
 bench: setup ## what the guard costs, paired with the bare command; writes docs/benchmarks.md (root)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
+
+storm: setup ## one real theft among 200,000 opens and 20,000 forks: found, counted, lost, memory (root)
+	PYTHONPATH=tests $(BIN)/python -m bench.theft
 
 proto: setup ## regenerate agent/pratique/api from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=agent --pyi_out=agent proto/pratique/api/v1/*.proto

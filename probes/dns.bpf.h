@@ -219,6 +219,7 @@ static __always_inline void begin_question(struct name_record *record, const str
 	record->net.protocol = IPPROTO_UDP;
 	record->net.port = PORT_DNS;
 	record->net.flags = NET_SEND;
+	record->net.times = 1;
 }
 
 static __always_inline void set_resolver(struct __sk_buff *skb, struct net_record *net)

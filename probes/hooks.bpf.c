@@ -2,6 +2,7 @@
 /*
  * The `hooks` backend's programs, one object: a subject per file, maps shared by all of them.
  *
+ *   folds.bpf.h      loops of the same connect, told with their number
  *   labels.bpf.h     who a process is: fork, exit                 tp_btf
  *   recognise.bpf.h  which manager an argv starts
  *   allowed.bpf.h    what one origin may use all the same
@@ -39,6 +40,7 @@
 
 #include "maps.bpf.h"
 #include "common.bpf.h"
+#include "folds.bpf.h"
 #include "labels.bpf.h"
 #include "recognise.bpf.h"
 #include "allowed.bpf.h"

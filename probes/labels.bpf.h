@@ -43,6 +43,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	count(COUNT_FORK);
 	begin(&record.head, &copy, RECORD_FORK, 0);
 	record.child = tgid;
+	record.shares = child->files && child->files == parent->files;
 	send(&record.head, sizeof(record), false);
 	return 0;
 }
@@ -67,6 +68,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (bpf_map_delete_elem(&labels, &tgid))
 		return 0;
 	count(COUNT_EXIT);
+	end_fold(tgid);
 	send(&record.head, sizeof(record), false);
 	return 0;
 }

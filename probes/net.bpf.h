@@ -262,7 +262,7 @@ static __always_inline void tell(struct net_record *net, const struct answer *na
 static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4], bool six, __u16 flags)
 {
 	struct label *label = current_label();
-	struct net_record net = { .flags = flags };
+	struct net_record net = { .flags = flags, .times = 1 };
 	struct answer *name;
 	bool dns;
 	int verdict;
@@ -281,7 +281,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4]
 	name = name_of(&net);
 	decide_address(ctx, &net, name);
 	verdict = answer(&net);
-	if (!(flags & NET_SEND) || !repeated(ctx, &net))
+	if (flags & NET_SEND ? !repeated(ctx, &net) : dns || name || minded(&net.head) || !folded(&net))
 		tell(&net, name, !verdict);
 	return verdict;
 }
@@ -332,7 +332,7 @@ SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *ctx)
 {
 	struct label *label = current_label();
-	struct net_record net = { .flags = NET_SOCKET };
+	struct net_record net = { .flags = NET_SOCKET, .times = 1 };
 	struct socket_memory *memory;
 
 	if (!label)
@@ -357,7 +357,7 @@ int on_sock_create(struct bpf_sock *ctx)
 static __always_inline int tell_bind(struct bpf_sock *ctx, const __u32 words[4], bool six)
 {
 	struct label *label = current_label();
-	struct net_record net = {};
+	struct net_record net = { .times = 1 };
 
 	if (!label)
 		return 1;

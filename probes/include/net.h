@@ -27,7 +27,9 @@ struct net_record {
 	__u16 type;
 	__u16 protocol;
 	__u16 flags;
-	__u16 reserved[3];
+	__u16 reserved;
+	/* how many like it this record stands for */
+	__u32 times;
 };
 
 /* The same with the name that is asked for, or that the address was an answer to. */

@@ -5,8 +5,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from bench.npm import NATIVE, PLAIN, npm
 from bench.paired import collect, rounds
 from bench.storm import Bystander, Generator, Storm
 from bench.table import Result, host, write
@@ -19,25 +21,43 @@ PEERS = {
     "bubblewrap": ("bwrap", "--dev-bind", "/", "/", "--unshare-all", "--share-net"),
 }
 
+# What stands beside a run: what it is called, and how much of what it does.
+BYSTANDERS = {
+    "work": ("arithmetic", "work", 200_000),
+    "calls": ("empty system calls", "call", 2_000_000),
+    "opens": ("opens", "open", 200_000),
+    "execs": ("execs", "exec", 1_000),
+}
+
+
+def _bystander(said: str, kind: str, times: int, place: Path, *, build: bool) -> Bystander:
+    beside = "a package's build" if build else "a run"
+    return Bystander(f"{said} beside {beside}", Generator(place), kind, times, build)
+
+
 WORKLOADS: dict[str, Callable[[Path], Measured]] = {
     "start": lambda _: start(),
     "install": install,
+    "npm": lambda place: npm(place, PLAIN),
+    "npm-native": lambda place: npm(place, NATIVE),
     "opens": lambda place: Storm("200,000 opens in a build", Generator(place), "open", 200_000),
     "opens-etc": lambda place: Storm(
         "200,000 opens in `/etc`, in a build", Generator(place), "open-etc", 200_000
     ),
     "execs": lambda place: Storm("20,000 execs in a build", Generator(place), "exec", 20_000),
     "connects": lambda place: Storm("20,000 connects in a build", Generator(place), "connect", 20_000),
-    "beside-work": lambda place: Bystander("arithmetic beside a run", Generator(place), "work", 200_000),
-    "beside-calls": lambda place: Bystander(
-        "empty system calls beside a run", Generator(place), "call", 2_000_000
+    "connects-turn": lambda place: Storm(
+        "20,000 connects by turns to two ports", Generator(place), "connect-turn", 20_000
     ),
-    "beside-opens": lambda place: Bystander("opens beside a run", Generator(place), "open", 200_000),
-    "beside-execs": lambda place: Bystander("execs beside a run", Generator(place), "exec", 1_000),
+    **{
+        f"beside-{what}{'-build' * build}": partial(_bystander, said, kind, times, build=build)
+        for build in (False, True)
+        for what, (said, kind, times) in BYSTANDERS.items()
+    },
 }
 
 # A tracer that stops at each call would take half an hour for a storm.
-COMPARED = ("start", "install")
+COMPARED = ("start", "install", "npm", "npm-native")
 
 
 def main() -> int:

@@ -346,6 +346,28 @@ def test_npx_is_guarded_to_its_last_program(guard: None, house: House) -> None:
     ]
 
 
+_ASK = """
+const s = require('net').connect(new URL(process.env.npm_config_registry).port, '127.0.0.1')
+s.on('error', e => { console.log('answer', e.code); process.exit(0) })
+s.on('connect', () => { console.log('answer connected'); process.exit(0) })
+"""
+
+
+@pytest.mark.parametrize("guarding", [False, True])
+def test_the_registry_is_no_right_of_a_script(guard: None, house: House, guarding: bool) -> None:
+    """The report names npm's registry with the variable that sets it; a script that connects there is refused."""
+    package = {"name": "same-way", "version": "1.0.0", "scripts": {"postinstall": "node ask.js"}}
+    house.registry.add(package, {"ask.js": _ASK})
+
+    outcome = house.npm("install", "--foreground-scripts", "same-way", guard=guarding)
+
+    assert f"answer {'EPERM' if guarding else 'connected'}" in outcome.out, outcome.err
+    if outcome.report is not None:
+        assert outcome.report["run"]["hosts"] == [
+            {"host": "127.0.0.1", "reason": "registry in npm_config_registry"}
+        ]
+
+
 @pytest.mark.timeout(300, method="thread")
 def test_real_packages_install_clean(guard: None, house: House) -> None:
     """Ten packages of the real registry with install scripts draw no refusal."""

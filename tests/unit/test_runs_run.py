@@ -260,6 +260,19 @@ def test_counts_are_by_actor_and_the_backends_win() -> None:
     assert summary.by_actor[Act.NET_CONNECT.word, Actor.MANAGER] == 1
 
 
+def test_a_folded_connect_counts_as_many_as_it_stands_for() -> None:
+    """Loops that the kernel tells with a number are in the totals, by actor and by peer."""
+    run = sample.started(sample.run())
+    target = {"address": "127.0.0.1", "port": 9}
+    for times in (1, 19_999):
+        run.add(sample.acted(4130, Act.NET_CONNECT, Action.ALLOW, target, times=times))
+
+    summary = run.summary()
+
+    assert summary.counts["connect"] == 20_000
+    assert [count for peer, count in summary.egress.items() if peer.port == 9] == [20_000]
+
+
 def test_adding_is_cheap() -> None:
     """Events are only appended until a batch is full: far above what an install makes."""
     run = sample.started(sample.run())

@@ -82,6 +82,10 @@ def _facts(run: Json) -> Markup:
         ("User on host", f"{run['user'] or 'unknown'} on {run['host'] or 'unknown'}"),
         ("Guard", f"{run['backend']}, profile {run['profile']}, mode {run['mode']}"),
         ("Secret-named variables", ", ".join(run["environment"]) or "none"),
+        (
+            "The manager's hosts",
+            ", ".join(f"{each['host']} ({each['reason']})" for each in run["hosts"]) or "none",
+        ),
         ("Versions", ", ".join(f"{name} {value}" for name, value in run["versions"].items())),
     ]
     return _tag(

@@ -134,6 +134,9 @@ def _run(summary: Summary, ending: Ending) -> Json:
         "judged": summary.guarded,
         "survivors": list(summary.survivors),
         "environment": list(summary.environment),
+        "hosts": [
+            {"host": redact.text(each.host), "reason": redact.text(each.reason)} for each in summary.hosts
+        ],
         "versions": {
             "pratique": __version__,
             "python": platform.python_version(),

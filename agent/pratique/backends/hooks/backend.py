@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pratique.backends.base import Command, Ended, Host, Losses, Support
-from pratique.backends.hooks import endpoints, launch, translate
+from pratique.backends.hooks import endpoints, environment, launch, translate
 from pratique.backends.hooks.allowances import Allowances
 from pratique.backends.hooks.authors import Author, Authors
 from pratique.backends.hooks.capability import capability
@@ -18,6 +18,7 @@ from pratique.backends.hooks.files import Appeared, FileGuard
 from pratique.backends.hooks.guardian import Guardian
 from pratique.backends.hooks.judge import Judge, effective
 from pratique.backends.hooks.probes import Probes
+from pratique.backends.hooks.sharers import Sharers
 from pratique.backends.hooks.static import RecordingLayer, StaticLayer
 from pratique.errors import GuardError
 from pratique.model import Coverage, Event, Kind, Settlement
@@ -69,6 +70,7 @@ class HooksBackend:
         self._probes.attach()
         self._name_objects(self._files)
         self._authors = Authors(self._probes.label_of, self._run)
+        self._sharers = Sharers(self.survivors, self._probes.label_of, _end)
         self._judge = Judge(
             policy, self._run, self._probes.label_of, self._probes.taint, self._host.homes, self._host.project
         )
@@ -86,6 +88,7 @@ class HooksBackend:
         self._guardian = Guardian(self._guard.fd, fds["labels"], self._run, keep)
         self._guardian.start()
         self._opened.append(self._guardian.release)
+        self._probes.also_held = self._guardian.hold
         self._guard.start()
         self._wait = select.epoll()
         self._opened.append(self._wait.close)
@@ -162,9 +165,10 @@ class HooksBackend:
             for pid in translate.unlabelled_children(record):
                 _end(pid)
             self._authors.note(record)
+            self._sharers.note(record)
             event = translate.event(record, self._plan)
             if event is not None:
-                yield self._unmasked(event)
+                yield self._sharers.judged(self._unmasked(event))
 
     def _unmasked(self, event: Event) -> Event:
         """A masked socket answers like one that nobody listens on: say that we refused."""
@@ -218,6 +222,8 @@ class HooksBackend:
             self._gaps += self._allowances.grant(origin, allows)
         self._probes.set_label(event.pid, settlement.actor, settlement.stage, origin, must_exist=True)
         self._authors.settled(event.pid, Author(origin, settlement.stage, settlement.actor))
+        if settlement.actor is Actor.PACKAGE and not self._stripped(event.pid):
+            self._end_labelled(event.pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
 
@@ -229,6 +235,19 @@ class HooksBackend:
                 self._gaps.append(
                     f"the allow for {pattern!r} is not in force: the kernel cannot look up this name"
                 )
+
+    def _stripped(self, pid: int) -> bool:
+        """Take what the policy keeps from package code out of its environment; False when it must not run."""
+        policy = self._judge.policy
+        if not policy.env_strip or policy.mode == "audit":
+            return True
+        try:
+            environment.strip(pid, policy.env_strip)
+        except (OSError, ValueError) as error:
+            if Path(f"/proc/{pid}").exists():
+                self._gaps.append(f"a process was ended: its environment could not be stripped ({error})")
+            return False
+        return True
 
     def refuse(self, event: Event) -> None:
         """End the stopped process of a pending exec."""

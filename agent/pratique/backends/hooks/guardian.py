@@ -27,7 +27,7 @@ STRIKE_SECONDS = 10.0
 ANSWERED_NUMBERS = 1024
 """Events the agent had read are answered by the number their descriptor had there (see EVENTS_PER_READ)."""
 
-_BEAT, _RELEASE, _READY = b"b", b"r", b"y"
+_BEAT, _RELEASE, _READY, _HOLD = b"b", b"r", b"y", b"h"
 _START_SECONDS = 5.0
 _PAUSE = 0.005
 _ROUNDS = 1 << 20
@@ -106,6 +106,15 @@ class Guardian:
             with contextlib.suppress(OSError):  # full: it has enough beats; broken: alive() tells
                 self._control.send(_BEAT)
 
+    def hold(self, fd: int) -> None:
+        """Give it one more descriptor to keep open; `GuardError` when it cannot be reached."""
+        if self._control is None:
+            return
+        try:
+            socket.send_fds(self._control, [_HOLD], [fd])
+        except OSError as error:
+            raise GuardError(f"the guardian cannot be reached: {error.strerror}") from error
+
     def alive(self) -> bool:
         """Whether it is still there."""
         return self.fd >= 0 and not _is_readable(self.fd)
@@ -146,6 +155,8 @@ class _Watch:
         self._control = control
         self._agent = agent
         self._interval = interval
+        self._held: list[int] = []
+        """Never used and never closed: what they stand for lives as long as this process."""
 
     def keep(self) -> int:
         """Wait for release (0), or for the agent's end, and then strike."""
@@ -155,13 +166,22 @@ class _Watch:
         deadline = time.monotonic() + self._interval
         while True:
             ready = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
-            word = _receive(self._control) if self._control in ready else None
+            word = self._word() if self._control in ready else None
             if word == _RELEASE:
                 return 0
-            if word == _BEAT:
+            if word in (_BEAT, _HOLD):
                 deadline = time.monotonic() + self._interval
             elif ready or time.monotonic() >= deadline:
                 return self._strike()
+
+    def _word(self) -> bytes:
+        with socket.socket(fileno=os.dup(self._control)) as control:
+            try:
+                word, descriptors, *_ = socket.recv_fds(control, 16, 1)
+            except OSError:
+                return b""
+        self._held += descriptors
+        return word
 
     def _strike(self) -> int:
         """End the tree and refuse what waits; 0 when nobody of the run is left."""

@@ -215,7 +215,7 @@ class CRecord(ctypes.Structure):
 class CFork(ctypes.Structure):
     """`struct fork_record`."""
 
-    _fields_ = (("head", CRecord), ("child", c_uint32), ("reserved", c_uint32))
+    _fields_ = (("head", CRecord), ("child", c_uint32), ("shares", c_uint32))
 
 
 class CExit(ctypes.Structure):
@@ -260,7 +260,8 @@ class CNet(ctypes.Structure):
         ("type", c_uint16),
         ("protocol", c_uint16),
         ("flags", c_uint16),
-        ("reserved", c_uint16 * 3),
+        ("reserved", c_uint16),
+        ("times", c_uint32),
     )
 
 

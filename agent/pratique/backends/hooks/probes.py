@@ -5,7 +5,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ctypes import byref, c_uint32
 from pathlib import Path
 
@@ -26,7 +26,10 @@ from pratique.managers.base import Pattern
 from pratique.policy.places import Place
 from pratique.words import Actor, Stage
 
-_TRACING = ("on_exit", "on_fork", "on_exec", "on_return")
+_TRACING = ("on_exit", "on_fork", "on_exec")
+_CALLS = "on_return"
+_FRESH = (Actor.PACKAGE, Actor.PROJECT)
+"""Whose system calls are judged when they return."""
 _CGROUP = (
     "on_connect4",
     "on_connect6",
@@ -62,6 +65,8 @@ class Probes:
         self._malformed = 0
         self._object: libbpf.Object | None = None
         self._ring: libbpf.Ring | None = None
+        self.also_held: Callable[[int], None] = lambda fd: None
+        """Told the descriptor of a program that is attached in mid-run, for whoever must outlive the agent."""
         self._boot_offset = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def load(self) -> None:
@@ -75,7 +80,7 @@ class Probes:
             raise
 
     def attach(self) -> None:
-        """Put every program in force; on failure `GuardError`, and nothing stays attached."""
+        """Put all programs but that of system calls in force; on failure `GuardError`, and none stays attached."""
         try:
             for name in _TRACING:
                 self._links[name] = self._loaded.attach(name)
@@ -109,7 +114,12 @@ class Probes:
     def set_label(
         self, pid: int, actor: Actor, stage: Stage, origin: int, flags: int = 0, *, must_exist: bool = False
     ) -> bool:
-        """Label a process; False when `must_exist` and it has no label (it is gone)."""
+        """Label a process; False when `must_exist` and it has no label (it is gone).
+
+        The first label of fresh code puts the program of system calls in force: the whole host pays for it.
+        """
+        if actor in _FRESH and _CALLS not in self._links:
+            self._watch_calls()
         label = CLabel(self._run, origin, stage, actor, flags)
         return self._labels.update(_u32(pid), bytes(label), libbpf.EXIST if must_exist else libbpf.ANY)
 
@@ -258,6 +268,13 @@ class Probes:
         if self._object is None:
             raise RuntimeError("load() comes first")
         return self._object
+
+    def _watch_calls(self) -> None:
+        try:
+            link = self._links[_CALLS] = self._loaded.attach(_CALLS)
+        except OSError as error:
+            raise GuardError(f"the kernel refused to attach a program ({error.strerror})") from error
+        self.also_held(link.fd)
 
     def _load(self) -> libbpf.Object:
         taken = early.take(self._label_slots, self._ring_bytes)

@@ -95,6 +95,8 @@ class ForkRecord(NamedTuple):
 
     head: Head
     child: int
+    shares: bool
+    """Whether the two have one table of descriptors: each can use what the other opened."""
 
 
 class ExitRecord(NamedTuple):
@@ -144,6 +146,8 @@ class NetRecord(NamedTuple):
     allowed: bool
     """An allow of the origin overrode the table."""
     send: bool
+    times: int
+    """How many like it, by the same process, it stands for."""
     name: str = ""
     """What was asked for, or what the address was an answer to; empty when nobody can say."""
     malformed: bool = False
@@ -257,7 +261,7 @@ def _key(raw: CInodeKey) -> InodeKey:
 
 
 def _fork(raw: CFork, head: Head) -> ForkRecord:
-    return ForkRecord(head, raw.child)
+    return ForkRecord(head, raw.child, bool(raw.shares))
 
 
 def _exit(raw: CExit, head: Head) -> ExitRecord:
@@ -307,6 +311,7 @@ def _net(raw: CName, head: Head) -> NetRecord:
         protocol=raw.protocol,
         allowed=bool(raw.flags & ALLOWED),
         send=bool(raw.flags & SEND),
+        times=raw.times,
         name=_text(raw.name),
         malformed=bool(raw.flags & MALFORMED),
     )

@@ -94,7 +94,7 @@ def _net(record: records.NetRecord, plan: Plan) -> dict[str, Any]:
         target["request"] = "no plain question"
     if record.allowed:
         target["allowed"] = True
-    return {**_act(record.head, plan), "target": target}
+    return {**_act(record.head, plan), "target": target, "times": record.times}
 
 
 def _file(record: records.FileRecord, plan: Plan) -> dict[str, Any]:
