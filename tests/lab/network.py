@@ -14,10 +14,10 @@ from types import TracebackType
 
 from pyroute2 import IPRoute  # type: ignore[import-untyped]
 
+from lab.addresses import METADATA
 from lab.errors import LabError
 from lab.ledger import exclusive
 
-METADATA = "169.254.169.254"
 _BLOCK = int(IPv4Address("203.0.113.0"))
 _BLOCK6 = int(IPv6Address("2001:db8::"))
 _SLOTS = 16

@@ -1,7 +1,6 @@
 """A scenario's surroundings: a home to rob, a place to send the loot, an index that serves the replica."""
 
 import os
-import secrets
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
@@ -9,15 +8,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from lab.addresses import METADATA, SINK_PORTS
+from lab.chance import chance
 from lab.homes import Home
 from lab.index import Index
 from lab.ledger import HOMES, new_folder, sweep
-from lab.network import METADATA, Network
+from lab.network import Network
 from lab.packages import Package, build_sdist
 from lab.sink import Sink
 from lab.template import template
 
-SINK_PORTS = (8000, 8080, 8443)
 _INDEX_PORT = 8081
 
 
@@ -31,7 +31,9 @@ class World:
         self._metadata = metadata
         self._stack = ExitStack()
         self.sink = Sink(answers or {})
-        self.token = secrets.token_hex(6)
+        self.chance = chance("world")
+        # The pid keeps two processes with one seed apart: traces in /tmp are found by the token.
+        self.token = f"{self.chance.getrandbits(32):08x}{os.getpid():x}"
 
     def __enter__(self) -> "World":
         sweep()
@@ -40,7 +42,7 @@ class World:
             self.folder, house = new_folder("work"), new_folder("home", HOMES)
             for place in (self.folder, house):
                 stack.callback(shutil.rmtree, place, ignore_errors=True)
-            self.home = Home(house)
+            self.home = Home(house, self.chance)
             stack.callback(_remove_traces, self.token)
             self._open_sinks(stack)
             self.packages = self._build()

@@ -9,8 +9,8 @@ from typing import Any
 from lab.guard import Outcome
 from lab.residue import holds_fanotify
 from lab.template import template
-from lab.world import World
 from scenarios.scenario import Row, Scenario, Theft
+from scenarios.staged import Place
 
 OFF, ENFORCE, AUDIT = "off", "enforce", "audit"
 
@@ -20,7 +20,7 @@ class Played:
     """A scenario that was run, with all that could be seen of it."""
 
     scenario: Scenario
-    world: World
+    world: Place
     outcome: Outcome
     guard: str
     """`off`, `enforce` or `audit`."""
@@ -33,7 +33,7 @@ def broken(played: Played) -> Iterator[str]:
     """Yield every broken promise."""
     yield from _status_broken(played)
     yield from _work_broken(played)
-    yield from _thefts_broken(played)
+    yield from thefts_broken(played)
     if played.guard != OFF:
         yield from _guard_broken(played)
         yield from _report_broken(played)
@@ -57,7 +57,8 @@ def _work_broken(played: Played) -> Iterator[str]:
             yield f"{module} is not usable after the install: {done.stderr.strip()[-200:]}"
 
 
-def _thefts_broken(played: Played) -> Iterator[str]:
+def thefts_broken(played: Played) -> Iterator[str]:
+    """Yield each theft that did not happen though it must, or happened though it must not."""
     for theft in played.scenario.theft:
         if played.guard == ENFORCE and played.backend in theft.despite:
             continue  # killed after the act, or only seen: whether it got that far is a race
@@ -76,7 +77,7 @@ def _happened(theft: Theft, played: Played) -> bool:
     return (secret or "") in _witnessed(theft, played.world)
 
 
-def _witnessed(theft: Theft, world: World) -> str:
+def _witnessed(theft: Theft, world: Place) -> str:
     if theft.sink is not None:
         return world.sink.received(theft.sink).decode("utf-8", "replace")
     place = theft.holds or ""
@@ -101,8 +102,7 @@ def _report_broken(played: Played) -> Iterator[str]:
     yield from _verdict_broken(played, report["run"]["verdict"])
     if report["run"]["incomplete"]:
         yield f"the run is incomplete: {report['run']['lost_events']} events lost"
-    for row in scenario.rows:
-        yield from _row_broken(row, played)
+    yield from rows_broken(played)
     yield from _blame_broken(scenario, outcome)
     yield from _direct_broken(scenario, report)
 
@@ -121,8 +121,14 @@ def _audited(played: Played) -> list[dict[str, Any]]:
     return [finding for finding in audited if allowed & set(finding["groups"])]
 
 
+def rows_broken(played: Played) -> Iterator[str]:
+    """Yield each expected finding that is not there, or with another action."""
+    for row in played.scenario.rows:
+        yield from _row_broken(row, played)
+
+
 def _row_broken(row: Row, played: Played) -> Iterator[str]:
-    expected, findings = row.backends.get(played.backend), played.outcome.findings
+    expected, findings = row.expected(played.backend), played.outcome.findings
     if expected is None or "D" not in expected.marks:
         return
     found = [finding for finding in findings if _matches(row, finding)]

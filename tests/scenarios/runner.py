@@ -5,22 +5,18 @@
 
 import argparse
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.brokers import broker
 from lab.guard import Outcome, guarded, run
-from lab.ledger import exclusive, system_place
-from lab.packages import filled
 from lab.residue import left_since, snapshot
 from lab.template import has_setuptools, template
 from lab.world import World
 from scenarios.checks import AUDIT, ENFORCE, OFF, Played, broken
 from scenarios.scenario import Scenario, load, names
+from scenarios.staged import staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +42,7 @@ def play(scenario: Scenario, guard: str, backend: str = "hooks") -> Result:
     """Run the scenario once; `guard` is `off` (the positive control), `enforce` or `audit`."""
     with ExitStack() as stack:
         world = stack.enter_context(World(scenario.sources, metadata=scenario.metadata))
-        world.sink.answers = _answers(scenario, world)
-        for place in scenario.home:
-            world.home.add(place)
-        stack.enter_context(_lent(scenario, world))
+        stack.enter_context(staged(scenario, world))
         before = snapshot()
         command = _command(scenario, world, guard)
         outcome = run(command, world.environment(), world.folder, world.folder / "report.json")
@@ -62,40 +55,6 @@ def _command(scenario: Scenario, world: World, guard: str) -> list[str]:
     if guard == OFF:
         return [str(template() / "bin" / install[0]), *install[1:]]
     return guarded(install, world.folder / "report.json", "--mode", guard)
-
-
-def _answers(scenario: Scenario, world: World) -> dict[str, bytes]:
-    answers = {}
-    for path, text in (scenario.answers or {}).items():
-        answers[path] = filled(text.encode(), world.words())
-    return answers
-
-
-@contextmanager
-def _lent(scenario: Scenario, world: World) -> Iterator[None]:
-    with ExitStack() as stack:
-        if scenario.system:
-            stack.enter_context(exclusive("system"))
-        for path, kind in (scenario.system or {}).items():
-            place = stack.enter_context(system_place(Path(path)))
-            if kind == "socket":
-                stack.enter_context(broker(place))
-            else:
-                place.write_text(kind.replace("@TOKEN@", world.token), encoding="utf-8")
-        if scenario.neighbour:
-            stack.enter_context(_neighbour(scenario.neighbour, world))
-        yield
-
-
-@contextmanager
-def _neighbour(name: str, world: World) -> Iterator[None]:
-    command = [sys.executable, "-c", "import time; time.sleep(120)", f"{name}-{world.token}"]
-    environment = {"DEPLOY_KEY": f"neighbour-{world.token}"}
-    with subprocess.Popen(command, env=environment, start_new_session=True) as process:
-        try:
-            yield
-        finally:
-            process.kill()
 
 
 def main() -> int:

@@ -39,6 +39,14 @@ class Row:
     """What the finding's target must hold; a string has to be contained, `path|exe` is either key."""
     backends: Mapping[str, Expectation]
 
+    def expected(self, backend: str) -> Expectation | None:
+        """What the backend owes: its own column, or that of `hooks` or better: an error instead of a kill."""
+        if backend in self.backends or "hooks" not in self.backends:
+            return self.backends.get(backend)
+        weakest = self.backends["hooks"]
+        better = {"denied"} if "killed" in weakest.actions else set()
+        return Expectation(weakest.marks, weakest.actions | better)
+
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> "Row":
         """From one item of `rows:`."""
@@ -86,6 +94,8 @@ class Scenario:
     direct: bool = True
     identity: str = "verified"
     twin: str | None = None
+    replay: str | None = None
+    """Another scenario whose system calls stand for this one's, where it has no `replay/` of its own."""
     audited: tuple[str, ...] = ()
     """Groups a twin may draw audited findings of: seen, never refused."""
     answers: Mapping[str, str] | None = None
@@ -105,7 +115,7 @@ class Scenario:
     @property
     def sources(self) -> list[Path]:
         """Folders of the packages, `NAME-VERSION` each."""
-        return sorted(path for path in (FOLDER / self.id).iterdir() if path.is_dir())
+        return sorted(path for path in (FOLDER / self.id).glob("*-[0-9]*") if path.is_dir())
 
     @property
     def benign(self) -> bool:
