@@ -210,6 +210,15 @@ static __always_inline bool repeated(struct bpf_sock_addr *ctx, const struct net
 	return same && net->head.action == ACTION_ALLOW;
 }
 
+/*
+ * getaddrinfo() connects a datagram socket to port 0 of each address, to learn its route; nothing is sent. It is
+ * refused where the address is, since a later send on that socket would pass by these hooks, but it is no finding.
+ */
+static __always_inline bool asks_route(const struct net_record *net)
+{
+	return !(net->flags & NET_SEND) && net->type == SOCK_DGRAM && !net->port;
+}
+
 static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4], bool six, __u16 flags)
 {
 	struct label *label = current_label();
@@ -228,6 +237,8 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4]
 	count(dns ? COUNT_DNS : COUNT_CONNECT);
 	decide_address(ctx, &net);
 	verdict = answer(&net);
+	if (asks_route(&net))
+		return verdict;
 	if (!(flags & NET_SEND) || !repeated(ctx, &net))
 		send(&net.head, sizeof(net), !verdict);
 	return verdict;
