@@ -10,15 +10,18 @@ import shutil
 import socket
 import struct
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 
-from lab.addresses import METADATA, SINK_PORTS
+from lab.addresses import METADATA, ROGUE_PORTS, ROLES, SINK_PORTS
 from lab.chance import chance
 from lab.homes import Home
 from lab.ledger import HOMES, new_folder
 from lab.sink import Sink
 
-_SINK, _SINK6 = "203.0.113.2", "2001:db8::2"
+_ROLES = ("sink", "code", "prebuilt", "rogue")
+_ADDRESS = {role: f"203.0.113.{ROLES[role]}" for role in _ROLES}
+_SINK6 = f"2001:db8::{ROLES['sink']}"
 _SIOCSIFADDR, _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8916, 0x8913, 0x8914, 1
 
 
@@ -28,7 +31,7 @@ class Guest:
     def __init__(self, metadata: bool = False) -> None:
         self._metadata = metadata
         self._stack = ExitStack()
-        self.sink = Sink()
+        self.sink = self.prebuilt = Sink()
         self.chance = chance("guest")
         self.token = f"{self.chance.getrandbits(32):08x}{os.getpid():x}"
 
@@ -50,28 +53,45 @@ class Guest:
     ) -> None:
         self._stack.close()
 
+    @property
+    def project(self) -> Path:
+        """The user's project."""
+        return self._made("mine")
+
+    @property
+    def programs(self) -> Path:
+        """A folder that stands first in PATH, for stand-ins of programs."""
+        return self._made("programs")
+
     def words(self) -> dict[str, str]:
         """Map what replicas may name to what it is here."""
-        marks = self.folder / "marks"
-        marks.mkdir(exist_ok=True)
         return {
-            "SINK": _SINK,
+            **{role.upper(): address for role, address in _ADDRESS.items()},
             "SINK6": _SINK6,
+            "SINKNAME": _ADDRESS["sink"],
             "METADATA": METADATA,
+            "LOOPBACK": str(self.loopback),
+            "HOME": str(self.home.folder),
+            "PROJECT": str(self.project),
             "TOKEN": self.token,
-            "MARKS": str(marks),
+            "MARKS": str(self._made("marks")),
         }
 
     def leaks(self) -> list[str]:
         """Name the decoys whose secret reached the sink."""
         return self.home.canaries_in(self.sink.received())
 
+    def _made(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def _address(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             flags = struct.pack("16sh14x", b"lo", 0)
             old = struct.unpack("16sh14x", fcntl.ioctl(sock, _SIOCGIFFLAGS, flags))[1]
             fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", old | _IFF_UP))
-            for number, address in enumerate([_SINK, METADATA] if self._metadata else [_SINK]):
+            for number, address in enumerate([*_ADDRESS.values(), *[METADATA][: self._metadata]]):
                 name, packed = f"lo:{number + 1}".encode(), socket.inet_aton(address)
                 fcntl.ioctl(sock, _SIOCSIFADDR, struct.pack("16sHH4s8x", name, socket.AF_INET, 0, packed))
         self._address6()
@@ -84,12 +104,16 @@ class Guest:
 
     def _listen(self) -> None:
         for port in SINK_PORTS:
-            self._serve(_SINK, port)
+            for role in ("sink", "code", "prebuilt"):
+                self._serve(_ADDRESS[role], port)
             with contextlib.suppress(OSError):
                 self._serve(_SINK6, port)
-        self._serve(_SINK, 53, socket.SOCK_DGRAM)
+        for port in ROGUE_PORTS:
+            for role in ("sink", "rogue"):
+                self._serve(_ADDRESS[role], port, socket.SOCK_DGRAM)
         if self._metadata:
             self._serve(METADATA, 80)
+        self.loopback = self.sink.serve_loopback()
 
     def _serve(self, address: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> None:
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)

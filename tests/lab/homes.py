@@ -33,6 +33,7 @@ _PLAIN = {
     "~/.profile": "# ~/.profile of a decoy home\n",
     "~/.gitconfig": "[user]\n\tname = Ann Decoy\n\temail = ann@decoy.example\n",
     "~/.ssh/authorized_keys": "",
+    **{f"~/decoy-docs/{number:02}.txt": "a letter to nobody\n" for number in range(40)},
 }
 
 

@@ -72,7 +72,8 @@ class Replay:
                 file.write_bytes(filled(file.read_bytes(), place.words()))
         (folder / "replay.py").write_text(_SCRIPT, encoding="utf-8")
         os.mkfifo(folder / GATE)
-        return Command([sys.executable, "-S", "replay.py"], str(folder), _environment(place))
+        environment = _environment(place) | dict(self.scenario.environment or {})
+        return Command([sys.executable, "-S", "replay.py"], str(folder), environment)
 
 
 def replays(backend: str = "hooks") -> Iterator[Replay]:
@@ -98,8 +99,9 @@ def _environment(place: Place) -> dict[str, str]:
     temporary.mkdir(exist_ok=True)
     return {
         "HOME": str(place.home.folder),
-        "PATH": f"{os.defpath}:/usr/sbin:/sbin",
+        "PATH": f"{place.programs}:{os.defpath}:/usr/sbin:/sbin",
         "LANG": "C.UTF-8",
         "TMPDIR": str(temporary),
+        "PROJECT": str(place.project),
         "PYTHONDONTWRITEBYTECODE": "1",
     }

@@ -20,8 +20,17 @@ class Place(Protocol):
 
     home: Home
     sink: Sink
+    prebuilt: Sink
     folder: Path
     token: str
+
+    @property
+    def project(self) -> Path:
+        """The user's project."""
+
+    @property
+    def programs(self) -> Path:
+        """A folder that stands first in PATH."""
 
     def words(self) -> dict[str, str]:
         """Map what replicas may name (`@SINK@` and so on) to what it is here."""
@@ -33,16 +42,35 @@ class Place(Protocol):
 @contextmanager
 def staged(scenario: Scenario, place: Place) -> Iterator[None]:
     """Have everything there that the scenario names, and nothing of it afterwards."""
-    place.sink.answers = {
+    place.sink.answers = place.prebuilt.answers = {
         path: filled(text.encode(), place.words()) for path, text in (scenario.answers or {}).items()
     }
     for name in scenario.home:
         place.home.add(name)
+    _lay_project(scenario, place)
+    for name, line in scenario.stubs.items():
+        _stub(name, line, place)
     with ExitStack() as stack:
         _lend(scenario, place, stack)
         if scenario.neighbour:
             stack.enter_context(_neighbour(scenario.neighbour, place.token))
         yield
+
+
+def _lay_project(scenario: Scenario, place: Place) -> None:
+    for name, text in (scenario.project or {}).items():
+        path = place.project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(filled(text.encode(), place.words()))
+    if scenario.repository:
+        subprocess.run(["git", "init", "-q", str(place.project)], check=True, timeout=20)
+
+
+def _stub(name: str, line: str, place: Place) -> None:
+    path = place.programs / name
+    trace = f'echo "ran-{place.token} $*" >> {place.words()["MARKS"]}/stub-{name}'
+    path.write_text(f"#!/bin/sh\n{trace}\n{line}\n", encoding="utf-8")
+    path.chmod(0o755)
 
 
 def _lend(scenario: Scenario, place: Place, stack: ExitStack) -> None:
