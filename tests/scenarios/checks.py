@@ -35,7 +35,7 @@ class Played:
 def broken(played: Played) -> Iterator[str]:
     """Yield every broken promise."""
     yield from _status_broken(played)
-    yield from _work_broken(played)
+    yield from work_broken(played)
     yield from thefts_broken(played)
     if played.guard != OFF:
         yield from _guard_broken(played)
@@ -49,7 +49,8 @@ def _status_broken(played: Played) -> Iterator[str]:
         yield f"exit status {outcome.status}, not {wanted}: {outcome.err.strip()[-600:]}"
 
 
-def _work_broken(played: Played) -> Iterator[str]:
+def work_broken(played: Played) -> Iterator[str]:
+    """Yield each installed module that cannot be used."""
     for module in played.scenario.succeeds:
         command = ["node", "-e", f"require({module!r})"]
         environment = {**os.environ, "PYTHONPATH": str(played.world.folder / "site")}
@@ -76,11 +77,12 @@ def thefts_broken(played: Played) -> Iterator[str]:
         happens = played.guard in (OFF, AUDIT)
         # The guard ends survivors in every mode: only the positive control must show one.
         happens = happens and (theft.alive is None or played.guard == OFF)
-        if _happened(theft, played) != happens:
+        if happened(theft, played) != happens:
             yield f"{'did not happen' if happens else 'HAPPENED'}: {theft}"
 
 
-def _happened(theft: Theft, played: Played) -> bool:
+def happened(theft: Theft, played: Played) -> bool:
+    """Whether the witness has the loot."""
     if theft.alive is not None:
         wanted = theft.alive + played.world.token
         return any(wanted in line for line in played.outcome.survivor_lines)
@@ -144,10 +146,11 @@ def _audited(played: Played) -> list[dict[str, Any]]:
 def rows_broken(played: Played) -> Iterator[str]:
     """Yield each expected finding that is not there, or with another action."""
     for row in played.scenario.rows:
-        yield from _row_broken(row, played)
+        yield from row_broken(row, played)
 
 
-def _row_broken(row: Row, played: Played) -> Iterator[str]:
+def row_broken(row: Row, played: Played) -> Iterator[str]:
+    """Yield what is wrong with the finding that one row expects."""
     expected, findings = row.expected(played.backend), played.outcome.findings
     if expected is None or "D" not in expected.marks:
         return

@@ -71,9 +71,9 @@ def guarded(
 ) -> Played:
     """Run it behind a backend that is labelled by hand; `Played` holds the report's findings."""
     command = wanted.lay(place)
-    machine = Host(host.homes(command.environment), command.cwd, managers.patterns())
+    machine = Host(host.homes(command.environment), str(place.project), managers.patterns())
     policy = policy or shipped(place, guard)
-    loop = _Loop(wanted, command, make(machine), policy)
+    loop = _Loop(wanted, command, make(machine), policy, str(place.project))
     return Played(wanted.scenario, place, loop.outcome(), guard, wanted.backend, [])
 
 
@@ -118,6 +118,7 @@ class _Loop:
     command: Command
     backend: Backend
     policy: Policy
+    project: str
     survivors: list[int] = field(default_factory=list)
 
     def outcome(self) -> Outcome:

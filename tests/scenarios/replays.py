@@ -17,7 +17,7 @@ from pratique.backends.base import Command
 from pratique.model import Identity, Settlement
 from pratique.words import Actor, Quality, Stage
 from scenarios.scenario import FOLDER, Row, Scenario, load, names
-from scenarios.staged import Place
+from scenarios.staged import Place, variables
 
 GATE = "go"
 """The FIFO at which a replay waits, in its directory."""
@@ -72,7 +72,7 @@ class Replay:
                 file.write_bytes(filled(file.read_bytes(), place.words()))
         (folder / "replay.py").write_text(_SCRIPT, encoding="utf-8")
         os.mkfifo(folder / GATE)
-        environment = _environment(place) | dict(self.scenario.environment or {})
+        environment = _environment(place) | variables(self.scenario, place)
         return Command([sys.executable, "-S", "replay.py"], str(folder), environment)
 
 

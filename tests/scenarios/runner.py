@@ -1,6 +1,6 @@
 """Runs a scenario with the guard off, on, and in audit mode, and says what of it was as it must be.
 
-`python -m scenarios.runner [--guard off|enforce|audit] [ID …]` from `tests/` prints one line per check.
+`python -m scenarios [--guard off|enforce|audit] [ID …]` from `tests/` prints one line per run.
 """
 
 import argparse
@@ -11,16 +11,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.chance import seed
+from lab.chance import seed, shuffled
 from lab.guard import Outcome, guarded, run
 from lab.installers import INSTALLERS
-from lab.packages import filled
 from lab.residue import left_since, snapshot
 from lab.template import has_setuptools
 from lab.world import World
+from scenarios import page
 from scenarios.checks import AUDIT, ENFORCE, OFF, Played, broken
 from scenarios.scenario import Form, Scenario, form, forms
-from scenarios.staged import staged
+from scenarios.staged import staged, variables
+from scenarios.tally import Tally, tallied
+
+_GUARDS = (OFF, ENFORCE, AUDIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Result:
 
     outcome: Outcome
     broken: list[str]
+    tally: Tally | None
+    """What an enforcing run showed; None of the others."""
 
 
 def missing(scenario: Scenario, manager: str = "pip") -> str | None:
@@ -52,7 +57,7 @@ def play(wanted: Form, guard: str, *options: str, backend: str = "hooks") -> Res
         outcome = _outcome(wanted, world, guard, options)
         left = left_since(before)
         played = Played(scenario, world, outcome, guard, backend, left, wanted.manager)
-        return Result(outcome, list(broken(played)))
+        return Result(outcome, list(broken(played)), tallied(played) if guard == ENFORCE else None)
 
 
 def world_for(scenario: Scenario) -> World:
@@ -69,7 +74,7 @@ def world_for(scenario: Scenario) -> World:
 def _outcome(wanted: Form, world: World, guard: str, options: Sequence[str]) -> Outcome:
     scenario, installer = wanted.scenario, INSTALLERS[wanted.manager]
     command = installer.command(world, scenario.install, scenario.isolated)
-    environment = installer.environment(world) | _variables(scenario, world)
+    environment = installer.environment(world) | variables(scenario, world) | _proxied(scenario, world)
     report = world.folder / "report.json"
     if guard == OFF:
         command[0] = shutil.which(command[0], path=environment["PATH"]) or command[0]
@@ -78,33 +83,42 @@ def _outcome(wanted: Form, world: World, guard: str, options: Sequence[str]) -> 
     return run(world.room.inside(command), environment, installer.cwd(world), report)
 
 
-def _variables(scenario: Scenario, world: World) -> dict[str, str]:
-    words = world.words()
-    own = {name: filled(text.encode(), words).decode() for name, text in (scenario.environment or {}).items()}
-    if scenario.proxy:
-        own |= dict.fromkeys(("HTTP_PROXY", "http_proxy", "npm_config_proxy"), world.proxy.url)
-    return own
+def _proxied(scenario: Scenario, world: World) -> dict[str, str]:
+    names = ("HTTP_PROXY", "http_proxy", "npm_config_proxy") if scenario.proxy else ()
+    return dict.fromkeys(names, world.proxy.url)
 
 
 def main() -> int:
-    """Play the named scenarios (all by default) and print what each broke."""
-    parser = argparse.ArgumentParser(prog="scenarios.runner", description=__doc__.splitlines()[0])
-    parser.add_argument("--guard", choices=(OFF, ENFORCE, AUDIT), default=OFF)
-    parser.add_argument("id", nargs="*", default=[each.id for each in forms()])
+    """Play the named forms (all by default) and print what each broke; everything played writes the page."""
+    parser = argparse.ArgumentParser(prog="python -m scenarios", description=__doc__.splitlines()[0])
+    parser.add_argument("--guard", choices=_GUARDS, help="only with the guard so (default: all three)")
+    parser.add_argument("id", nargs="*", help="forms, as ID or ID@MANAGER (default: all)")
     args = parser.parse_args()
-    failed = 0
     sys.stdout.write(f"PRATIQUE_SEED={seed()}\n")
-    for name in args.id:
-        wanted = form(name)
-        if reason := missing(wanted.scenario, wanted.manager):
-            sys.stdout.write(f"skip  {name:12} {reason}\n")
-            continue
-        result = play(wanted, args.guard)
-        failed += bool(result.broken)
-        word, seconds = "FAIL" if result.broken else "ok", result.outcome.seconds
-        sys.stdout.write(f"{word:5} {name:12} {seconds:5.1f} s  {wanted.scenario.title}\n")
-        sys.stdout.writelines(f"      - {line}\n" for line in result.broken)
+    wanted = [form(name) for name in args.id] or shuffled("scenarios", forms())
+    seen: dict[str, Tally] = {}
+    guards = [args.guard] if args.guard else _GUARDS
+    failed = sum(_told(each, guard, seen) for each in wanted for guard in guards)
+    if not args.id and args.guard is None:
+        page.write(seen)
     return 1 if failed else 0
+
+
+def _told(wanted: Form, guard: str, seen: dict[str, Tally]) -> bool:
+    """Play it and say so; true when a promise was broken."""
+    if reason := missing(wanted.scenario, wanted.manager):
+        sys.stdout.write(f"skip  {wanted.id:16} {guard:8} {reason}\n")
+        return False
+    result = play(wanted, guard)
+    if result.tally:
+        seen[wanted.id] = result.tally
+    word = "FAIL" if result.broken else "ok"
+    sys.stdout.write(
+        f"{word:5} {wanted.id:16} {guard:8} {result.outcome.seconds:5.1f} s  {wanted.scenario.title}\n"
+    )
+    sys.stdout.writelines(f"      - {line}\n" for line in result.broken)
+    sys.stdout.flush()
+    return bool(result.broken)
 
 
 if __name__ == "__main__":

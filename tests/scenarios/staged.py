@@ -39,6 +39,14 @@ class Place(Protocol):
         """Name the decoys whose secret reached the sink."""
 
 
+def variables(scenario: Scenario, place: Place) -> dict[str, str]:
+    """What whoever installs has set besides, for this scenario."""
+    words = place.words()
+    return {
+        name: filled(text.encode(), words).decode() for name, text in (scenario.environment or {}).items()
+    }
+
+
 @contextmanager
 def staged(scenario: Scenario, place: Place) -> Iterator[None]:
     """Have everything there that the scenario names, and nothing of it afterwards."""
