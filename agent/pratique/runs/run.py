@@ -387,7 +387,9 @@ class Run:
         identity = origin.settlement.identity if origin else UNKNOWN
         fields = flat(event, process, identity.purl, origin.cwd if origin else None)
         for rule in detections.fired(fields):
-            self._findings.add(found(event, process, rule, Action.AUDIT, event.groups))
+            evidence = found(event, process, rule, Action.AUDIT, event.groups)
+            evidence.would = None  # what would have been refused is the act, by another rule
+            self._findings.add(evidence)
 
 
 def _homes(environment: Mapping[str, str]) -> tuple[str, ...]:
