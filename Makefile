@@ -13,7 +13,7 @@ STAMPS := .cache/make
 DEMO := lab.demo
 BENCH :=
 
-.PHONY: help setup system probes demo test check test-root bench storm proto clean
+.PHONY: help setup system probes demo test check test-root scenarios bench storm proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check: setup ## style, types, import contract, unit tests: no root needed
 
 test-root: setup ## the tests that load probes and refuse acts (root)
 	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m root tests
+
+scenarios: setup ## play every scenario with the guard off, on and auditing; writes docs/scenarios.md (root)
+	PYTHONPATH=tests $(BIN)/python -m scenarios
 
 bench: setup ## what the guard costs, paired with the bare command; writes docs/benchmarks.md (root)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)

@@ -259,6 +259,15 @@ static __always_inline void tell(struct net_record *net, const struct answer *na
 	bpf_ringbuf_submit(record, wakeup(urgent));
 }
 
+/*
+ * getaddrinfo() connects a datagram socket to port 0 of each address, to learn its route; nothing is sent. It is
+ * refused where the address is, since a later send on that socket would pass by these hooks, but it is no finding.
+ */
+static __always_inline bool asks_route(const struct net_record *net)
+{
+	return !(net->flags & NET_SEND) && net->type == SOCK_DGRAM && !net->port;
+}
+
 static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4], bool six, __u16 flags)
 {
 	struct label *label = current_label();
@@ -281,6 +290,8 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4]
 	name = name_of(&net);
 	decide_address(ctx, &net, name);
 	verdict = answer(&net);
+	if (asks_route(&net))
+		return verdict;
 	if (flags & NET_SEND ? !repeated(ctx, &net) : dns || name || minded(&net.head) || !folded(&net))
 		tell(&net, name, !verdict);
 	return verdict;
