@@ -39,8 +39,9 @@ test-root: setup ## the tests that load probes and refuse acts (root)
 bench: setup ## what the guard costs, paired with the bare command; writes docs/benchmarks.md (root)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
-proto: setup ## regenerate agent/pratique/api from proto/
-	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=agent --pyi_out=agent proto/pratique/api/v1/*.proto
+proto: setup ## lock what was added to proto/, refuse what breaks, and regenerate agent/pratique/api/v1
+	PYTHONPATH=tests $(BIN)/python -m wire_lock
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=agent --pyi_out=agent --grpc_python_out=agent proto/pratique/api/v1/*.proto
 
 clean: ## remove what was built, but the virtual environment
 	@rm -rf .cache build dist probes/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -95,7 +96,7 @@ $(VENV)/.installed: pyproject.toml hatch_build.py | $(STAMPS)/system
 	}
 	@# `pip install --group` came with pip 25.1: this works with older ones.
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev.txt
-	PRATIQUE_SKIP_PROBES=1 $(BIN)/pip install --quiet --disable-pip-version-check -e . -r $(VENV)/dev.txt
+	PRATIQUE_SKIP_PROBES=1 $(BIN)/pip install --quiet --disable-pip-version-check -e '.[uplink,server,hunt]' -r $(VENV)/dev.txt
 	@touch $@
 
 probes: | $(STAMPS)/system
