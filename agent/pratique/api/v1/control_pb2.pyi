@@ -71,16 +71,12 @@ class Approval(_message.Message):
     def __init__(self, purl: _Optional[str] = ..., digest: _Optional[str] = ..., reason: _Optional[str] = ..., people: _Optional[_Iterable[str]] = ..., expires_s: _Optional[int] = ...) -> None: ...
 
 class Block(_message.Message):
-    __slots__ = ("purl", "digest", "reason", "expires_s")
+    __slots__ = ("purl", "reason")
     PURL_FIELD_NUMBER: _ClassVar[int]
-    DIGEST_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
-    EXPIRES_S_FIELD_NUMBER: _ClassVar[int]
     purl: str
-    digest: str
     reason: str
-    expires_s: int
-    def __init__(self, purl: _Optional[str] = ..., digest: _Optional[str] = ..., reason: _Optional[str] = ..., expires_s: _Optional[int] = ...) -> None: ...
+    def __init__(self, purl: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class AcknowledgeRequest(_message.Message):
     __slots__ = ("protocol", "kind", "version", "applied", "problem")
