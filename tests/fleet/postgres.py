@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -61,9 +60,9 @@ class Postgres:
         raise RuntimeError((self._folder / "log").read_text()[-2000:])
 
     def kill(self) -> None:
-        """Kill -9 all of it: the server and everything it started."""
+        """Kill -9 the server; the processes it started see that and end, too."""
         if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
             self._process.wait(_SECONDS)
 
     def database(self) -> str:

@@ -270,20 +270,22 @@ def test_blocks_reach_hosts_by_version(store: Store) -> None:
     _enrol(store, HOST, "host-b", "host-c")
     decisions = store.decisions
     number = decisions.block("pkg:pypi/evil", "worm", "ann")
-    decisions.block("pkg:npm/evil", "worm", "ann", expires=moments.now() - 1)
+    decisions.lift(decisions.block("pkg:npm/evil", "worm", "ann"), "ann")
     decisions.approve("pkg:pypi/six@1.16.0", "read", "ann")
+    decisions.approve("pkg:pypi/old@1", "over", "ann", expires=moments.now() - 1)
 
-    decisions.applied(HOST, "blocks", 2, None)
+    decisions.applied(HOST, "blocks", 3, None)
     decisions.applied("host-b", "blocks", 1, None)
-    decisions.applied("host-b", "blocks", 2, "disk full")
+    decisions.applied("host-b", "blocks", 3, "disk full")
 
-    assert decisions.versions() == {"policy": 0, "approvals": 1, "blocks": 2}
+    assert decisions.versions() == {"policy": 0, "approvals": 2, "blocks": 3}
+    assert [entry["purl"] for entry in decisions.document("approvals").entries] == ["pkg:pypi/six@1.16.0"]
     assert [entry["purl"] for entry in decisions.document("blocks").entries] == ["pkg:pypi/evil"]
-    states = [(row["id"], row["state"]) for row in decisions.progress("blocks", 2)]
+    states = [(row["id"], row["state"]) for row in decisions.progress("blocks", 3)]
     assert states == [(HOST, "applied"), ("host-b", "failed"), ("host-c", "pending")]
     assert [row["state"] for row in decisions.progress("blocks", 1)] == ["applied", "applied", "pending"]
     decisions.lift(number, "ann")
-    assert decisions.document("blocks").version == 3
+    assert decisions.document("blocks").version == 4
     assert decisions.document("blocks").entries == ()
     with pytest.raises(UsageError):
         decisions.lift(number, "ann")

@@ -68,17 +68,20 @@ class Decisions:
                 }
             connection.execute(update(policies).where(policies.c.number == number).values(decided))
 
-    def approve(self, purl: str, reason: str, author: str, **more: Any) -> int:
+    def approve(
+        self, purl: str, reason: str, author: str, *, digest: str = "", expires: int | None = None
+    ) -> int:
         """Approve a package: its first runs count as known on every host."""
-        return self._enter(approvals, "approvals", {"purl": purl, "reason": reason, **more}, author)
+        row = {"purl": purl, "reason": reason, "digest": digest, "expires": expires}
+        return self._enter(approvals, "approvals", row, author)
 
     def withdraw(self, number: int, author: str) -> None:
         """Take an approval back."""
         self._end(approvals, "approvals", "withdrawn", number, author)
 
-    def block(self, purl: str, reason: str, author: str, **more: Any) -> int:
+    def block(self, purl: str, reason: str, author: str) -> int:
         """Block a package on every host, whatever else allows it."""
-        return self._enter(blocks, "blocks", {"purl": purl, "reason": reason, **more}, author)
+        return self._enter(blocks, "blocks", {"purl": purl, "reason": reason}, author)
 
     def lift(self, number: int, author: str) -> None:
         """End a block."""
@@ -100,14 +103,8 @@ class Decisions:
             if kind == "policy":
                 text = connection.scalar(select(policies.c.document).where(policies.c.state == "in force"))
                 return Document(kind, version or 0, policy=text or "")
-            table, ended = (
-                (blocks, blocks.c.lifted) if kind == "blocks" else (approvals, approvals.c.withdrawn)
-            )
-            lasting = or_(table.c.expires.is_(None), table.c.expires > moments.now())
-            query = select(table).where(ended.is_(None), lasting).order_by(table.c.number)
-            return Document(
-                kind, version or 0, entries=tuple(dict(row) for row in connection.execute(query).mappings())
-            )
+            entries = connection.execute(_IN_FORCE[kind]()).mappings()
+            return Document(kind, version or 0, entries=tuple(dict(row) for row in entries))
 
     def applied(self, host: str, kind: str, version: int, problem: str | None) -> None:
         """A host says what became of a document: `problem` is None when it is in force there."""
@@ -147,7 +144,7 @@ class Decisions:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def _enter(self, table: Table, kind: str, row: Row, author: str) -> int:
-        row = {"digest": "", "expires": None, **row, "author": author, "created": moments.now()}
+        row = {**row, "author": author, "created": moments.now()}
         for attempt in range(_TRIES):
             try:
                 with writing(self._engine) as connection:
@@ -173,3 +170,15 @@ class Decisions:
         row = {"kind": kind, "version": (newest or 0) + 1, "cause": cause, "author": author}
         connection.execute(insert(revisions), {**row, "created": moments.now()})
         return (newest or 0) + 1
+
+
+def _approved() -> Any:
+    lasting = or_(approvals.c.expires.is_(None), approvals.c.expires > moments.now())
+    return select(approvals).where(approvals.c.withdrawn.is_(None), lasting).order_by(approvals.c.number)
+
+
+def _blocked() -> Any:
+    return select(blocks).where(blocks.c.lifted.is_(None)).order_by(blocks.c.number)
+
+
+_IN_FORCE = {"approvals": _approved, "blocks": _blocked}

@@ -1,0 +1,95 @@
+"""One collector, from its start to an orderly end: everything in one loop, and one thread that writes."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pratique_server import listeners
+from pratique_server.config import Address, Config
+from pratique_server.ingest.control import Bulletin, Control
+from pratique_server.ingest.enrolling import Enrolling, Identity
+from pratique_server.ingest.groups import GroupCommit
+from pratique_server.ingest.health import Health
+from pratique_server.ingest.identity import Gate
+from pratique_server.ingest.quotas import Quotas
+from pratique_server.ingest.telemetry import Telemetry
+from pratique_server.metrics import Metrics
+from pratique_server.pki.authority import Authority
+from pratique_server.store.store import Store
+
+_log = logging.getLogger(__name__)
+_LOOK = 1.0
+_GRACE = 10.0
+
+
+class Collector:
+    """Takes in, stores, and tells hosts what was decided."""
+
+    def __init__(self, config: Config, store: Store, authority: Authority) -> None:
+        self.config, self.store, self.authority = config, store, authority
+        self.metrics = Metrics()
+        self.gate = Gate(config.domain)
+        self.bulletin = Bulletin(store.decisions)
+        self.groups = GroupCommit(store.writer.write, config.waiting, self.metrics.groups.observe)
+        self.health = Health(self.groups)
+        self.metrics.waiting.set_function(lambda: self.groups.waiting)
+        self.metrics.failing.set_function(lambda: self.groups.failing is not None)
+        self._servers: list[Any] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.grpc, self.enrol = config.grpc, config.enrol
+
+    async def start(self) -> None:
+        """Begin to serve; `grpc` and `enrol` then say where."""
+        await self._look()
+        self.groups.start()
+        shown = listeners.Shown(self.authority, self.config.names)
+        hosts, port = listeners.for_hosts(shown, self.config.grpc, self._services(None))
+        self.grpc = Address(self.config.grpc.host, port)
+        strangers, port = listeners.for_strangers(shown, self.config.enrol, self._services(self.grpc.port))
+        self.enrol = Address(self.config.enrol.host, port)
+        self._servers = [hosts, strangers]
+        for server in self._servers:
+            await server.start()
+        self._tasks.append(asyncio.create_task(_repeat(self._look, _LOOK)))
+
+    async def stop(self) -> None:
+        """Take nothing new, finish and acknowledge what was taken, let go."""
+        self.health.draining = True
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await asyncio.gather(*(server.stop(_GRACE) for server in self._servers))
+        await self.groups.close()
+
+    async def _look(self) -> None:
+        """See what others decided: new versions, and who is no longer welcome."""
+        denied = await asyncio.to_thread(self.store.enrolment.denied)
+        if denied != self.gate.denied:
+            self.gate.denied = denied
+            self.bulletin.wake()
+        await self.bulletin.look()
+
+    def _services(self, port: int | None) -> dict[str, Any]:
+        store, metrics, domain = self.store, self.metrics, self.config.domain
+        if port is not None:
+            enrolling = Enrolling(domain, self.authority, store.enrolment, metrics, ("", port))
+            return {"enrolling": enrolling, "health": self.health}
+        quotas = Quotas(self.config.host_rate, self.config.host_burst)
+        return {
+            "telemetry": Telemetry(self.gate, self.groups, quotas, store.enrolment, metrics),
+            "control": Control(self.gate, self.bulletin, store.decisions, metrics),
+            "identity": Identity(self.gate, domain, self.authority, store.enrolment, metrics),
+            "health": self.health,
+        }
+
+
+async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 -- a database that is away for a while must not end it
+            _log.exception("background work failed; it will be tried again")
