@@ -18,6 +18,8 @@ from pratique_server.ingest.telemetry import Telemetry
 from pratique_server.metrics import Metrics
 from pratique_server.pki.authority import Authority
 from pratique_server.store.store import Store
+from pratique_server.web.app import make_app
+from pratique_server.web.serving import Serving
 
 _log = logging.getLogger(__name__)
 _LOOK = 1.0
@@ -38,7 +40,8 @@ class Collector:
         self.metrics.failing.set_function(lambda: self.groups.failing is not None)
         self._servers: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self.grpc, self.enrol = config.grpc, config.enrol
+        self._web = Serving(make_app(store, self.metrics), config.web)
+        self.grpc, self.enrol, self.web = config.grpc, config.enrol, self._web.address
 
     async def start(self) -> None:
         """Begin to serve; `grpc` and `enrol` then say where."""
@@ -52,6 +55,7 @@ class Collector:
         self._servers = [hosts, strangers]
         for server in self._servers:
             await server.start()
+        await self._web.start()
         self._tasks.append(asyncio.create_task(_repeat(self._look, _LOOK)))
 
     async def stop(self) -> None:
@@ -61,7 +65,7 @@ class Collector:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await asyncio.gather(*(server.stop(_GRACE) for server in self._servers))
+        await asyncio.gather(self._web.stop(), *(server.stop(_GRACE) for server in self._servers))
         await self.groups.close()
 
     async def _look(self) -> None:

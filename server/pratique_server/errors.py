@@ -35,3 +35,11 @@ class FullError(CollectorError):
 
 class StoreError(CollectorError):
     """The store could not keep or give what was asked for."""
+
+
+class MissingError(CollectorError):
+    """What was asked for is not there."""
+
+
+class ForbiddenError(CollectorError):
+    """Who asks is known, and may not."""

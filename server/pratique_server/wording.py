@@ -1,10 +1,10 @@
 """Numbers of the wire as the words people read: `ACT_FILE_READ` is `file.read`, as in reports and rules."""
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-from pratique.api.v1 import run_pb2, words_pb2
+from pratique.api.v1 import events_pb2, run_pb2, words_pb2
 
 _DONE: dict[int, str] = {
     words_pb2.ACTION_ALLOW: "allowed",
@@ -15,13 +15,22 @@ _DONE: dict[int, str] = {
 
 
 @lru_cache(maxsize=1024)
-def word(kind: Any, number: int) -> str | None:
+def word(words: Any, number: int) -> str | None:
     """The word for `number` of an enumeration; None for none, and for numbers of a newer wire."""
-    if number == 0 or number not in kind.values():
+    if number == 0 or number not in words.values():
         return None
-    name: str = kind.DESCRIPTOR.name
-    bare: str = kind.Name(number).removeprefix(re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() + "_").lower()
+    name: str = words.DESCRIPTOR.name
+    bare: str = words.Name(number).removeprefix(re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() + "_").lower()
     return bare.replace("_", "." if name == "Act" else "-")
+
+
+stage = partial(word, words_pb2.Stage)
+actor = partial(word, words_pb2.Actor)
+act = partial(word, words_pb2.Act)
+level = partial(word, words_pb2.Level)
+quality = partial(word, words_pb2.Quality)
+verdict = partial(word, words_pb2.Verdict)
+kind = partial(word, events_pb2.Kind)
 
 
 def done(action: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import zstandard
 
 from pratique.api import wire
-from pratique.api.v1 import run_pb2, telemetry_pb2, telemetry_pb2_grpc, words_pb2
+from pratique.api.v1 import run_pb2, telemetry_pb2, telemetry_pb2_grpc
 from pratique_server import moments, wording
 from pratique_server.errors import MalformedError
 from pratique_server.ingest import reading
@@ -107,8 +107,8 @@ def _coverage(host: telemetry_pb2.Host) -> bytes:
 
 def _row(row: run_pb2.Coverage) -> dict[str, str | None]:
     return {
-        "act": wording.word(words_pb2.Act, row.act),
+        "act": wording.act(row.act),
         "when": reading.word(row.when),
-        "level": wording.word(words_pb2.Level, row.level),
+        "level": wording.level(row.level),
         "reason": reading.text(row.reason, 1024),
     }
