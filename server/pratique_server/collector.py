@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pratique_server import listeners
+from pratique_server import listeners, moments
 from pratique_server.config import Address, Config
 from pratique_server.ingest.control import Bulletin, Control
 from pratique_server.ingest.enrolling import Enrolling, Identity
@@ -17,12 +17,14 @@ from pratique_server.ingest.quotas import Quotas
 from pratique_server.ingest.telemetry import Telemetry
 from pratique_server.metrics import Metrics
 from pratique_server.pki.authority import Authority
+from pratique_server.store.retention import forget
 from pratique_server.store.store import Store
 from pratique_server.web.app import make_app
 from pratique_server.web.serving import Serving
 
 _log = logging.getLogger(__name__)
 _LOOK = 1.0
+_FORGET = 3_600.0
 _GRACE = 10.0
 
 
@@ -57,6 +59,8 @@ class Collector:
             await server.start()
         await self._web.start()
         self._tasks.append(asyncio.create_task(_repeat(self._look, _LOOK)))
+        if self.config.keep_days > 0:
+            self._tasks.append(asyncio.create_task(_repeat(self._forget, _FORGET)))
 
     async def stop(self) -> None:
         """Take nothing new, finish and acknowledge what was taken, let go."""
@@ -75,6 +79,12 @@ class Collector:
             self.gate.denied = denied
             self.bulletin.wake()
         await self.bulletin.look()
+
+    async def _forget(self) -> None:
+        before = moments.now() - self.config.keep_days * moments.DAY
+        forgotten = await asyncio.to_thread(forget, self.store.engine, self.store.segments, before)
+        if forgotten:
+            _log.info("%d runs were older than %d days and are gone", forgotten, self.config.keep_days)
 
     def _services(self, port: int | None) -> dict[str, Any]:
         store, metrics, domain = self.store, self.metrics, self.config.domain
