@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from importlib.util import find_spec
 
 from pratique.errors import UsageError
 from pratique.telemetry.place import Place
@@ -48,14 +49,12 @@ def needed() -> None:
     # Said to gRPC before it is loaded: this process never forks, and its own log is not for people.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    try:
-        import cryptography  # noqa: F401, PLC0415
-        import grpc  # noqa: F401, PLC0415
-        import zstandard  # noqa: F401, PLC0415
-    except ImportError as error:
+    # Looked for and not loaded: an uplink stays, and should hold only what it uses.
+    missing = [name for name in ("cryptography", "grpc", "OpenSSL", "zstandard") if find_spec(name) is None]
+    if missing:
         raise UsageError(
-            f"{error.name} is not installed", "install pratique with its extra: pratique[uplink]"
-        ) from error
+            f"{missing[0]} is not installed", "install pratique with its extra: pratique[uplink]"
+        )
 
 
 def _leave(place: Place) -> int:

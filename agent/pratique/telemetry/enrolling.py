@@ -18,8 +18,8 @@ from pratique.api.v1 import enrolment_pb2
 from pratique.api.wire import PROTOCOL, WireError
 from pratique.errors import PratiqueError, UsageError
 from pratique.policy import trust
+from pratique.telemetry import certificates, link
 from pratique.telemetry import identity as identities
-from pratique.telemetry import link
 from pratique.telemetry.identity import IdentityError
 from pratique.telemetry.link import Enrolment
 from pratique.telemetry.place import Place
@@ -49,11 +49,11 @@ def enrol(place: Place, url: str, token: str, name: str | None = None) -> Enrolm
     where = _where(url)
     joined = _token(token)
     authority = _pinned(_shown(where), joined.authority)
-    key, request = identities.fresh()
+    key, request = certificates.fresh()
     answer = _asked(where, authority, joined, request, name or platform.node())
     try:
-        held = identities.identity(key, answer.chain, time.time())
-        authorities = identities.authorities(answer.authorities or authority)
+        held = certificates.checked(key, answer.chain, time.time())
+        authorities = certificates.authorities(answer.authorities or authority)
     except IdentityError as error:
         raise EnrolError(
             f"the collector sent no certificate: {error}", "update this host, or the collector"

@@ -9,6 +9,7 @@ import os
 import queue
 import socket
 import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +19,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pratique import errors
-from pratique.api.v1 import enrolment_pb2, telemetry_pb2
-from pratique.api.wire import PROTOCOL
-from pratique.policy import trust
-from pratique.telemetry import hoststate, link
+from pratique.api.v1 import telemetry_pb2
+from pratique.telemetry import hoststate, link, renewal
 from pratique.telemetry import identity as identities
 from pratique.telemetry.backoff import Backoff
 from pratique.telemetry.link import Enrolment, Link
@@ -253,22 +252,15 @@ class Uplink:
     def _renew(self) -> None:
         """Get a certificate for a new key; what is in flight ends on the old connection."""
         self._pace.renew = time.monotonic() + self._settings.renew_pause
-        key, request = identities.fresh()
         try:
-            answer = self._link.renew(
-                enrolment_pb2.RenewRequest(protocol=PROTOCOL, csr=request), self._settings.host_deadline
-            )
-            renewed = identities.identity(key, answer.chain, self._clock())
-            held = identities.authorities(answer.authorities)
-            identities.store(self._place.identity, renewed)
-            trust.write(self._place.authorities, held)
+            held = renewal.renewed(self._place, self._link, self._clock(), self._settings.host_deadline)
         except link.Refusal as error:
             self._once(f"the certificate could not be renewed: {link.reason(error)}{self._ended_note()}")
             return
-        except (errors.PratiqueError, OSError) as error:
+        except (errors.PratiqueError, OSError, subprocess.SubprocessError) as error:
             self._once(f"the certificate could not be renewed: {error}")
             return
-        self._change_link(renewed)
+        self._change_link(held)
 
     def _change_link(self, renewed: identities.Identity) -> None:
         old, self._identity = self._link, renewed
