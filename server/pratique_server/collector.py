@@ -24,6 +24,7 @@ from pratique_server.web.serving import Serving
 
 _log = logging.getLogger(__name__)
 _LOOK = 1.0
+_RENEW = 60.0
 _FORGET = 3_600.0
 _GRACE = 10.0
 
@@ -40,27 +41,22 @@ class Collector:
         self.health = Health(self.groups)
         self.metrics.waiting.set_function(lambda: self.groups.waiting)
         self.metrics.failing.set_function(lambda: self.groups.failing is not None)
+        self._services = self._made()
         self._servers: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._web = Serving(make_app(store, self.metrics), config.web)
         self.grpc, self.enrol, self.web = config.grpc, config.enrol, self._web.address
 
     async def start(self) -> None:
-        """Begin to serve; `grpc` and `enrol` then say where."""
+        """Begin to serve; `grpc`, `enrol` and `web` then say where."""
         await self._look()
         self.groups.start()
-        shown = listeners.Shown(self.authority, self.config.names)
-        hosts, port = listeners.for_hosts(shown, self.config.grpc, self._services(None))
-        self.grpc = Address(self.config.grpc.host, port)
-        strangers, port = listeners.for_strangers(shown, self.config.enrol, self._services(self.grpc.port))
-        self.enrol = Address(self.config.enrol.host, port)
-        self._servers = [hosts, strangers]
-        for server in self._servers:
-            await server.start()
+        await self._listen()
         await self._web.start()
-        self._tasks.append(asyncio.create_task(_repeat(self._look, _LOOK)))
+        self._every(_LOOK, self._look)
+        self._every(_RENEW, self._renew)
         if self.config.keep_days > 0:
-            self._tasks.append(asyncio.create_task(_repeat(self._forget, _FORGET)))
+            self._every(_FORGET, self._forget)
 
     async def stop(self) -> None:
         """Take nothing new, finish and acknowledge what was taken, let go."""
@@ -71,6 +67,27 @@ class Collector:
                 await task
         await asyncio.gather(self._web.stop(), *(server.stop(_GRACE) for server in self._servers))
         await self.groups.close()
+
+    async def _listen(self) -> None:
+        self._keyed = self.authority.for_server(self.config.names)
+        authorities, services = self.authority.authorities, self._services
+        hosts, port = listeners.for_hosts(self._keyed, authorities, self.grpc, services)
+        self.grpc = Address(self.grpc.host, port)
+        services["enrolling"].port = port
+        strangers, port = listeners.for_strangers(self._keyed, self.enrol, services)
+        self.enrol = Address(self.enrol.host, port)
+        self._servers = [hosts, strangers]
+        for server in self._servers:
+            await server.start()
+
+    async def _renew(self) -> None:
+        """With a new certificate come new listeners on the same ports; what is being answered is finished first."""
+        if moments.now() >= self._keyed.renew_at:
+            await asyncio.gather(*(server.stop(_GRACE) for server in self._servers))
+            await self._listen()
+
+    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(_repeat(work, seconds)))
 
     async def _look(self) -> None:
         """See what others decided: new versions, and who is no longer welcome."""
@@ -86,16 +103,14 @@ class Collector:
         if forgotten:
             _log.info("%d runs were older than %d days and are gone", forgotten, self.config.keep_days)
 
-    def _services(self, port: int | None) -> dict[str, Any]:
+    def _made(self) -> dict[str, Any]:
         store, metrics, domain = self.store, self.metrics, self.config.domain
-        if port is not None:
-            enrolling = Enrolling(domain, self.authority, store.enrolment, metrics, ("", port))
-            return {"enrolling": enrolling, "health": self.health}
         quotas = Quotas(self.config.host_rate, self.config.host_burst)
         return {
             "telemetry": Telemetry(self.gate, self.groups, quotas, store.enrolment, metrics),
             "control": Control(self.gate, self.bulletin, store.decisions, metrics),
             "identity": Identity(self.gate, domain, self.authority, store.enrolment, metrics),
+            "enrolling": Enrolling(domain, self.authority, store.enrolment, metrics),
             "health": self.health,
         }
 

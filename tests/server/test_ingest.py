@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -396,6 +397,33 @@ def test_a_host_tells_what_it_is(collector: Running, client: hosts.Client) -> No
     assert (row["name"], row["backend"], row["agent"]) == ("build-7", "hooks", "0.1")
     assert row["skew"] < -86_400_000_000
     assert [gap["reason"] for gap in _rows(collector, schema.gaps)] == ["spool-full"]
+
+
+def test_a_new_certificate_comes_in_time(collector: Running, host: hosts.Credentials) -> None:
+    """Before the collector's own certificate ends it shows another, on the same ports; a batch in between is safe."""
+    inner = collector.collector
+    shown = inner._keyed
+    inner._keyed = replace(shown, renew_at=0)
+
+    collector.do(inner._renew)
+
+    assert inner._keyed.chain != shown.chain
+    assert f"127.0.0.1:{inner.grpc.port}" == collector.address
+    with hosts.connected(host, collector.address) as client:
+        assert client.put(hosts.batch(1)).receipt == STORED
+
+
+def test_many_come_at_once(collector: Running, host: hosts.Credentials) -> None:
+    """200 hosts that reconnect in one moment are all served."""
+
+    def come(number: int) -> int:
+        option = [("grpc.use_local_subchannel_pool", 1)]
+        shown = grpc.ssl_channel_credentials(host.authorities, host.key, host.chain)
+        with grpc.secure_channel(collector.address, shown, options=option) as channel:
+            return hosts.Client(channel).put(hosts.batch(number, events=3), seconds=60).receipt
+
+    with ThreadPoolExecutor(40) as pool:
+        assert set(pool.map(come, range(1, 201))) == {STORED}
 
 
 def test_health_is_told_to_strangers(collector: Running) -> None:
