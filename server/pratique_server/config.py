@@ -8,7 +8,6 @@ from pratique.api.names import DOMAIN
 from pratique_server.errors import UsageError
 
 MIB = 1 << 20
-_HIGHEST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,11 @@ class Config:
 
 def address(text: str) -> Address:
     """Read `HOST:PORT`; `UsageError` for anything else."""
-    parts = urlsplit(f"//{text}")
     try:
+        parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if not host or port is None or port > _HIGHEST_PORT or parts.path:
+    if not host or port is None or parts.netloc != text:
         raise UsageError(f"{text!r} is no address", "for instance 0.0.0.0:7443 or [::]:7443")
     return Address(host, port)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fleet.bench import answers, bulletin, ingest, served
+from fleet import served
+from fleet.bench import answers, bulletin, ingest
 from fleet.hosts import Credentials
 from pratique_server.store.store import open_all
 
@@ -115,8 +116,9 @@ def _where() -> str:
     today = datetime.now(UTC).date()
     return (
         f"Measured {today} on {os.cpu_count()} cores that hosts and collector shared, kernel {platform.release()}, "
-        f"Python {platform.python_version()}, load average {os.getloadavg()[0]:.1f} at the end. Runs of one batch each "
-        f"over mutual TLS, {_WINDOW} batches in flight a host, acknowledged after a commit with `synchronous=FULL`."
+        f"Python {platform.python_version()}, load average {os.getloadavg()[0]:.1f} at the end. Runs of one "
+        f"batch each over mutual TLS, {_WINDOW} batches in flight a host, acknowledged after a "
+        "commit with `synchronous=FULL`."
     )
 
 

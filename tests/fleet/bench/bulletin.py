@@ -7,8 +7,8 @@ from pathlib import Path
 
 import grpc
 
-from fleet.bench.served import Served
 from fleet.hosts import EVIL, Credentials
+from fleet.served import Served
 from pratique.api.v1 import control_pb2, control_pb2_grpc
 from pratique_server.store.store import open_all
 

@@ -9,8 +9,8 @@ from statistics import median, quantiles
 import grpc
 
 from fleet.bench import load
-from fleet.bench.served import Served
 from fleet.hosts import Credentials
+from fleet.served import Served
 from pratique.api.v1 import telemetry_pb2, telemetry_pb2_grpc
 
 Request = telemetry_pb2.PutBatchRequest

@@ -3,9 +3,9 @@
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -14,20 +14,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fleet import hosts
 from pratique.api.names import DOMAIN, host_uri
 from pratique.api.tokens import JoinToken
+from pratique_server.config import Config
 from pratique_server.pki.authority import open_authority
 from pratique_server.store.store import open_all
 
 _SECONDS = 60
 _TICKS = os.sysconf("SC_CLK_TCK")
-_HUGE = str(1 << 40)
 
 
-def enrolled(folder: Path, number: int) -> list[hosts.Credentials]:
+def enrolled(folder: Path, number: int, database: str = "") -> list[hosts.Credentials]:
     """So many hosts, put straight into the store."""
+    configured = Config(folder, database=database)
     authority = open_authority(folder / "pki", DOMAIN)
     key = ec.generate_private_key(ec.SECP256R1())
     made = []
-    with closing(open_all(f"sqlite:///{folder / 'index.db'}", f"days:{folder / 'segments'}")) as store:
+    with closing(open_all(configured.index_url, configured.segments_url)) as store:
         for each in range(number):
             token, host = JoinToken.make(authority.certificate), f"h-{each:05}"
             issued = authority.for_host(hosts.request_of(key), host_uri(DOMAIN, host))
@@ -40,11 +41,11 @@ def enrolled(folder: Path, number: int) -> list[hosts.Credentials]:
 
 
 class Served:
-    """`pratique-server serve` on a folder."""
+    """`pratique-server serve` on a folder; `before` is put in front of the command."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, before: tuple[str, ...] = ()) -> None:
         command = [
-            sys.executable, "-m", "pratique_server", "serve", "--data", folder, "--grpc", "127.0.0.1:0",
+            *before, sys.executable, "-m", "pratique_server", "serve", "--data", folder, "--grpc", "127.0.0.1:0",
             "--enrol", "127.0.0.1:0", "--ui", "127.0.0.1:0", *options,
         ]  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -78,13 +79,15 @@ class Served:
         return status
 
 
+def free_port() -> int:
+    """A port that nobody listens on: a collector that comes back must be found where it was."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
 def size(folder: Path) -> int:
     """Bytes of index and segments on disk, with what waits in their logs."""
     return sum(
         path.stat().st_size for path in folder.rglob("*") if path.is_file() and "pki" not in path.parts
     )
-
-
-def wait(seconds: float) -> None:
-    """Let things settle."""
-    time.sleep(seconds)
