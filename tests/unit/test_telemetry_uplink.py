@@ -280,6 +280,21 @@ def test_the_certificate_is_renewed_on_a_second_connection(place: Place, collect
     assert any("was renewed" in line for line in running.said)
 
 
+def test_an_ended_certificate_is_said(place: Place, collector: Collector) -> None:
+    """A host that was off for too long cannot connect: it says why and what to do, and keeps what waits."""
+    collector.life = timedelta(seconds=1)
+    enrolling.enrol(place, collector.url, collector.token())
+    _put(place, 1)
+    _until(lambda: time.time() > identity.load(place.identity).until + 0.2)
+    with Running(place) as running:
+        _until(lambda: running.said)
+
+    assert "certificate ended" in running.said[0]
+    assert "enrol it again" in running.said[0]
+    assert _left(place) == 1
+    assert collector.batches == {}
+
+
 def test_a_clock_that_is_days_off_renews_no_storm(place: Place, collector: Collector) -> None:
     """The collector's clock decides when a certificate is old."""
     collector.faults.ahead = -5 * 86_400
