@@ -24,9 +24,10 @@ from pratique.policy import sources
 from pratique.telemetry import enrolling, identity, link, poke
 from pratique.telemetry.backoff import Backoff
 from pratique.telemetry.control import BLOCKS, POLICY, Pushed
+from pratique.telemetry.doorbell import AlreadyRunningError
 from pratique.telemetry.place import Place
 from pratique.telemetry.spool import Rank, Reason, Spool, Waiting
-from pratique.telemetry.uplink import AlreadyRunningError, Settings, Uplink
+from pratique.telemetry.uplink import Settings, Uplink
 
 RUN = "01JD3KZ0000000000000000000"
 QUICK = Settings(
@@ -189,8 +190,9 @@ def test_one_batch_that_always_fails_holds_up_none(place: Place, collector: Coll
     _put(place, *range(2, 30))
 
     with Running(place):
-        _until(lambda: len(collector.batches) == 28, 30)
-        assert _left(place) == 1
+        _until(lambda: _left(place) == 1, 30)
+
+    assert sorted(seq for _, _, seq in collector.batches) == list(range(2, 30))
 
 
 @pytest.mark.parametrize("how", ["receipt", "status"])
@@ -322,11 +324,42 @@ def test_a_damaged_spool_is_said_and_the_uplink_goes_on(place: Place, collector:
 
 
 def test_there_is_one_uplink(place: Place, collector: Collector) -> None:
-    """Two uplinks would send everything twice."""
+    """Two uplinks would send everything twice; one that a run started leaves the work to the other."""
     with Running(place):
         _until(lambda: collector.hosts)
         with pytest.raises(AlreadyRunningError):
-            Uplink(place, print).run()
+            Uplink(place, print, drain=True).run()
+
+
+def test_a_service_takes_over_from_one_that_drains(place: Place, collector: Collector) -> None:
+    """Whoever starts the service first or last, one uplink does the work, and no batch waits for want of one."""
+    with Running(place, drain=True, settings=Settings(linger=0.5)) as draining, Running(place):
+        _until(lambda: collector.hosts)
+        draining.wait(20)
+        _put(place, 1)
+        _until(lambda: collector.batches)
+
+
+def test_no_run_falls_between_two_uplinks(place: Place, collector: Collector) -> None:
+    """However a run and the end of an uplink fall together, its batch is sent at once or another is started."""
+    eager = Settings(linger=0.0, takeover=10)
+    started: list[Running] = []
+
+    def start(_place: Place) -> None:
+        started.append(Running(place, drain=True, settings=eager))
+        started[-1].__enter__()
+
+    for seq in range(1, 31):
+        _put(place, seq)
+        if not poke.poke(place):
+            start(place)
+        time.sleep(random.uniform(0, 0.05))
+    for running in started:
+        with suppress(AssertionError):
+            running.wait(20)
+
+    assert sorted(seq for _, _, seq in collector.batches) == list(range(1, 31))
+    assert len(started) > 1
 
 
 def test_one_that_cannot_reach_anybody_ends_by_itself(place: Place, collector: Collector) -> None:

@@ -20,7 +20,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Run until told to stop; 0 also when another uplink does the work already."""
     needed()
-    from pratique.telemetry import link, uplink  # noqa: PLC0415 -- `--help` needs none of it
+    from pratique.telemetry import doorbell, link, uplink  # noqa: PLC0415 -- `--help` needs none of it
 
     place = Place.here()
     link.Enrolment.load(place)
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: line.stop())
     try:
         line.run()
-    except uplink.AlreadyRunningError as error:
+    except doorbell.AlreadyRunningError as error:
         if not args.drain:
             _say(str(error))
     return 0

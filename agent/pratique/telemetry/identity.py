@@ -46,14 +46,14 @@ def store(path: Path, held: Identity) -> None:
 
 def load(path: Path) -> Identity:
     """What `store` wrote."""
-    about, _, pems = path.read_bytes().partition(b"\n")
-    begin = pems.find(_BEGIN)
     try:
+        about, _, pems = path.read_bytes().partition(b"\n")
+        begin = pems.find(_BEGIN)
         if begin <= 0:
             raise ValueError("it holds no certificate")
         known = json.loads(about)
         return Identity(
             pems[:begin], pems[begin:], str(known["uri"]), float(known["issued"]), float(known["until"])
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise IdentityError(f"{path} is damaged: {error}", "enrol this host again") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IdentityError(f"{path} cannot be used: {error}", "enrol this host again") from error

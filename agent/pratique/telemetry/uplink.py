@@ -4,10 +4,8 @@ One loop owns everything; calls in flight, the control stream and pokes only put
 forgotten before it is acknowledged, and nothing waits in memory but the window.
 """
 
-import fcntl
 import os
 import queue
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -23,6 +21,7 @@ from pratique.api.v1 import telemetry_pb2
 from pratique.telemetry import hoststate, link, renewal
 from pratique.telemetry import identity as identities
 from pratique.telemetry.backoff import Backoff
+from pratique.telemetry.doorbell import Doorbell, locked
 from pratique.telemetry.link import Enrolment, Link
 from pratique.telemetry.listening import Listening
 from pratique.telemetry.place import Place
@@ -49,6 +48,9 @@ class Settings:
     unwelcome_pause: float = 3600.0
     renew_pause: float = 60.0
     goodbye: float = 5.0
+    takeover: float = 15.0
+    """How long one that drains waits for another that is about to end."""
+    spool_pause: float = 1.0
 
 
 @dataclass(slots=True)
@@ -69,10 +71,6 @@ class _Pace:
     worked: float = field(default_factory=time.monotonic)
 
 
-class AlreadyRunningError(errors.PratiqueError):
-    """Another uplink has this place."""
-
-
 class Uplink:
     """Drains one spool until told to stop, or, with `drain`, until nothing is left for a while."""
 
@@ -89,6 +87,7 @@ class Uplink:
         self._settings = settings or Settings()
         self._connect = connect or connected
         self._inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._doorbell = Doorbell(place, self._inbox)
         self._flying: dict[int, _Sent] = {}
         self._later: set[int] = set()
         self._backoff = Backoff(longest=self._settings.longest_pause)
@@ -99,19 +98,21 @@ class Uplink:
 
     def run(self) -> None:
         """Do it; `AlreadyRunningError` when another uplink does."""
-        lock = _locked(self._place)
+        patience = self._settings.takeover if self._drain else float("inf")
+        lock = locked(self._place, patience, self._stopping)
         try:
-            with _Doorbell(self._place, self._inbox):
-                self._spool = self._opened()
-                self._identity = identities.load(self._place.identity)
-                self._link = self._connect(self._place)
-                self._listening = Listening(self._place, lambda: self._link, self._heard, self._say)
-                self._listening.start()
-                try:
-                    self._loop()
-                finally:
-                    self._end()
+            self._doorbell.open()
+            self._spool = self._opened()
+            self._identity = identities.load(self._place.identity)
+            self._link = self._connect(self._place)
+            self._listening = Listening(self._place, lambda: self._link, self._heard, self._say)
+            self._listening.start()
+            try:
+                self._loop()
+            finally:
+                self._end()
         finally:
+            self._doorbell.close()
             os.close(lock)
 
     def stop(self) -> None:
@@ -120,14 +121,16 @@ class Uplink:
         self._inbox.put(None)
 
     def _loop(self) -> None:
-        while not self._stopping.is_set() and not self._done():
+        while not self._stopping.is_set():
             try:
+                if self._done():
+                    return
                 self._turn()
+                self._take(self._until_next())
             except sqlite3.Error as error:
-                self._once(f"the spool cannot be used: {error}")
-                self._pace.send = time.monotonic() + self._backoff.failed()
+                self._once("spool", f"the spool cannot be used: {error}")
+                self._stopping.wait(self._settings.spool_pause)
                 self._reopen()
-            self._take(self._until_next())
 
     def _turn(self) -> None:
         if self._spool.replaced():
@@ -176,11 +179,8 @@ class Uplink:
                     self._pace.idle_since = time.monotonic()
                 word = self._inbox.get_nowait()
         if stored:
-            try:
-                self._spool.forget(stored)
-            except sqlite3.Error as error:
-                self._once(f"the spool cannot be used: {error}")  # they are sent again, and change nothing
             self._success()
+            self._spool.forget(stored)  # should this fail, they are sent again, and change nothing
 
     def _landed(self, sent: _Sent, stored: list[int]) -> None:
         error = sent.call.exception()
@@ -220,7 +220,8 @@ class Uplink:
         rarely = self._settings.unwelcome_pause if link.code_of(error) in link.UNWELCOME else 0.0
         wait = self._backoff.failed(link.retry_after(error), rarely)
         self._pace.send = now + wait
-        self._once(f"the collector cannot be used: {link.reason(error)}{self._ended_note()}")
+        said = f"the collector cannot be used: {link.reason(error)}{self._ended_note()}"
+        self._once(f"collector {link.code_of(error)}", said)
 
     def _ended_note(self) -> str:
         if self._clock() < self._identity.until:
@@ -230,7 +231,7 @@ class Uplink:
 
     def _success(self) -> None:
         if self._backoff.failures:
-            self._once("the collector can be used again")
+            self._once("again", "the collector can be used again")
             self._listening.hurry()
         self._backoff.worked()
         self._pace.worked = self._pace.idle_since = time.monotonic()
@@ -255,10 +256,11 @@ class Uplink:
         try:
             held = renewal.renewed(self._place, self._link, self._clock(), self._settings.host_deadline)
         except link.Refusal as error:
-            self._once(f"the certificate could not be renewed: {link.reason(error)}{self._ended_note()}")
+            said = f"the certificate could not be renewed: {link.reason(error)}{self._ended_note()}"
+            self._once("renewal", said)
             return
         except (errors.PratiqueError, OSError, subprocess.SubprocessError) as error:
-            self._once(f"the certificate could not be renewed: {error}")
+            self._once("renewal", f"the certificate could not be renewed: {error}")
             return
         self._change_link(held)
 
@@ -305,14 +307,24 @@ class Uplink:
         now = time.monotonic()
         if now > self._pace.worked + self._settings.patience:
             return True
-        idle = now > self._pace.idle_since + self._settings.linger
-        return idle and self._spool.load().batches == 0
+        return now > self._pace.idle_since + self._settings.linger and self._drained()
+
+    def _drained(self) -> bool:
+        """Whether nothing is left, and no run was told otherwise: the door is shut before the last look."""
+        if self._spool.load().batches:
+            return False
+        self._doorbell.close()
+        if not self._spool.load().batches:
+            return True
+        self._doorbell.open()
+        return False
 
     def _end(self) -> None:
         """Wait a little for what is in flight, then let go."""
         deadline = time.monotonic() + self._settings.goodbye
         while self._flying and time.monotonic() < deadline:
-            self._take(0.1)
+            with suppress(sqlite3.Error):
+                self._take(0.1)
         self._listening.stop()
         self._link.close()
         self._spool.close()
@@ -336,10 +348,10 @@ class Uplink:
         if time_us:
             self._ahead = time_us / 1e6 - time.time()
 
-    def _once(self, text: str) -> None:
+    def _once(self, about: str, text: str) -> None:
         """Say what is new; a collector that is away for months fills no log."""
-        if text != self._last_said:
-            self._last_said = text
+        if about != self._last_said:
+            self._last_said = about
             self._say(text)
 
 
@@ -347,40 +359,3 @@ def connected(place: Place) -> Link:
     """A connection with what is stored now."""
     held = Enrolment.load(place)
     return Link(held.address, identities.load(place.identity), place.authorities.read_bytes())
-
-
-def _locked(place: Place) -> int:
-    descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise AlreadyRunningError("an uplink is running already") from None
-    return descriptor
-
-
-class _Doorbell:
-    """The socket where runs poke: each poke is a word in the inbox."""
-
-    def __init__(self, place: Place, inbox: "queue.SimpleQueue[object]") -> None:
-        self._place, self._inbox = place, inbox
-
-    def __enter__(self) -> "_Doorbell":
-        self._place.socket.unlink(missing_ok=True)
-        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        folder = os.open(self._place.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._line.bind(f"/proc/self/fd/{folder}/{self._place.socket.name}")
-        finally:
-            os.close(folder)
-        threading.Thread(target=self._listen, name="pratique-doorbell", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._place.socket.unlink(missing_ok=True)
-        self._line.close()
-
-    def _listen(self) -> None:
-        with suppress(OSError):
-            while self._line.recv(16):
-                self._inbox.put("work")
