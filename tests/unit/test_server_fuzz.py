@@ -110,6 +110,7 @@ def test_any_state_of_a_host(store: Store, name: str, observed: int, spool: int,
     store.enrolment.tell("host", _facts(told, 1), [])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_any_certificate(data: bytes) -> None:
     """A certificate that is none names nobody."""
@@ -129,6 +130,7 @@ def test_any_certificate_request(authority: Authority, data: st.DataObject) -> N
         assert authority.for_host(bytes(good), "spiffe://pratique.internal/host/a").chain
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_package_url(text: str) -> None:
     """Splitting never fails, and loses nothing of the name."""
@@ -137,6 +139,7 @@ def test_any_package_url(text: str) -> None:
     assert version in text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_address(text: str) -> None:
     """An address is read or refused."""

@@ -58,9 +58,10 @@ def _summary(
         )
         for n in {int(chance.paretovariate(0.8)) % _ADDRESSES for _ in range(3)}
     ]  # fmt: skip
+    verdict = words_pb2.VERDICT_BLOCKED if blocked else words_pb2.VERDICT_CLEAN
     return run_pb2.Run(
         id=name, command=["npm", "install"], description="npm install", cwd="/home/dev/app", user="dev",
-        manager="npm", profile="standard", mode="enforce", backend="hooks",
-        started_us=packed.first_us, ended_us=packed.last_us, exit_status=0, verdict=words_pb2.VERDICT_BLOCKED if blocked else words_pb2.VERDICT_CLEAN, judged=True,
-        batches=1, records=packed.records, egress=peers,
+        manager="npm", profile="standard", mode="enforce", backend="hooks", started_us=packed.first_us,
+        ended_us=packed.last_us, exit_status=0, verdict=verdict, judged=True, batches=1, records=packed.records,
+        egress=peers,
     )  # fmt: skip
