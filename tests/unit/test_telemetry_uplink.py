@@ -20,7 +20,8 @@ from collector_double import Authority, Collector
 from pratique.api.tokens import JoinToken
 from pratique.api.v1 import control_pb2, telemetry_pb2
 from pratique.errors import UsageError
-from pratique.policy import sources
+from pratique.model import Identity
+from pratique.policy import allows, cache, sources
 from pratique.telemetry import enrolling, identity, link, poke
 from pratique.telemetry.backoff import Backoff
 from pratique.telemetry.control import BLOCKS, POLICY, Pushed
@@ -28,6 +29,7 @@ from pratique.telemetry.doorbell import AlreadyRunningError
 from pratique.telemetry.place import Place
 from pratique.telemetry.spool import Rank, Reason, Spool, Waiting
 from pratique.telemetry.uplink import Settings, Uplink
+from pratique.words import Quality
 
 RUN = "01JD3KZ0000000000000000000"
 QUICK = Settings(
@@ -399,6 +401,22 @@ def test_a_block_reaches_a_listening_host_in_seconds(place: Place, collector: Co
     assert [(each.version, each.applied, each.problem) for each in collector.acknowledged] == [(1, True, "")]
     assert ['package = "pkg:npm/evil@1.2.3"' in text for text in _pushed(place)] == [True]
     assert took < 10
+
+
+def test_a_pushed_block_is_in_the_policy_of_the_next_run(tmp_path: Path) -> None:
+    """What the collector blocks, the launcher's own compiler puts in force, above what the user allows."""
+    Pushed(Place(tmp_path)).take(_document(BLOCKS, 1, blocks=[BLOCK]))
+    (tmp_path / "home/.config/pratique").mkdir(parents=True)
+    (tmp_path / "home/.config/pratique/config.toml").write_text(
+        '[[allow]]\npackage = "pkg:npm/evil@1.2.3"\nconnect = ["sink.example:443"]\nreason = "I want it"\n'
+    )
+    request = sources.Request(str(tmp_path / "home"), state=str(tmp_path), system="/nonexistent")
+    policy = cache.load(request)
+
+    assert [block.package for block in policy.blocks] == ["pkg:npm/evil@1.2.3"]
+    assert [source.kind for source in policy.sources if source.kind != "shipped"] == ["collector", "user"]
+    identity_of_evil = Identity(Quality.VERIFIED, "pkg:npm/evil@1.2.3")
+    assert allows.blocked(policy, identity_of_evil) is not None
 
 
 def test_what_is_held_is_not_sent_again(place: Place, collector: Collector) -> None:
