@@ -22,6 +22,7 @@ from pratique.api.v1 import control_pb2, telemetry_pb2
 from pratique.errors import UsageError
 from pratique.model import Identity
 from pratique.policy import allows, cache, sources
+from pratique.runs.store import Store
 from pratique.telemetry import enrolling, identity, link, poke
 from pratique.telemetry.backoff import Backoff
 from pratique.telemetry.control import BLOCKS, POLICY, Pushed
@@ -30,6 +31,7 @@ from pratique.telemetry.place import Place
 from pratique.telemetry.spool import Rank, Reason, Spool, Waiting
 from pratique.telemetry.uplink import Settings, Uplink
 from pratique.words import Quality
+from unit import runs_sample as sample
 
 RUN = "01JD3KZ0000000000000000000"
 QUICK = Settings(
@@ -195,6 +197,36 @@ def test_one_batch_that_always_fails_holds_up_none(place: Place, collector: Coll
         _until(lambda: _left(place) == 1, 30)
 
     assert sorted(seq for _, _, seq in collector.batches) == list(range(2, 30))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "{",
+        "[]",
+        '{"run": {"backend": "x"}, "coverage": [{"act": "new.act", "level": "x", "when": "", "reason": ""}]}',
+    ],
+)
+def test_a_report_that_cannot_be_read_says_less(place: Place, collector: Collector, report: str) -> None:
+    """Coverage comes from the newest report; one that is damaged or of another version stops nothing."""
+    (place.state / "runs").mkdir()
+    (place.state / "runs" / f"{RUN}.json").write_text(report)
+    _put(place, 1)
+    with Running(place, drain=True) as running:
+        running.wait(20)
+
+    assert len(collector.batches) == 1
+    assert list(collector.hosts[0].coverage) == []
+
+
+def test_the_collector_learns_what_the_host_covers(place: Place, collector: Collector) -> None:
+    """A fleet is judged by what its hosts can refuse."""
+    Store(place.state / "runs").save(sample.built())
+    with Running(place):
+        _until(lambda: collector.hosts)
+
+    assert collector.hosts[0].backend == "hooks"
+    assert len(collector.hosts[0].coverage) == len(sample.COVERAGE)
 
 
 @pytest.mark.parametrize("how", ["receipt", "status"])

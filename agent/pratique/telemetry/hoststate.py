@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pratique import __version__
-from pratique.api.v1 import telemetry_pb2
+from pratique.api.v1 import run_pb2, telemetry_pb2
 from pratique.api.wire import PROTOCOL
 from pratique.errors import PratiqueError
 from pratique.runs.store import Store
@@ -19,7 +19,7 @@ def request(
     place: Place, load: Load, gaps: Iterable[Missing], held: Mapping[str, int]
 ) -> telemetry_pb2.PutHostRequest:
     """The message."""
-    last = _last_report(place)
+    backend, rows = _last_known(place)
     host = telemetry_pb2.Host(
         name=platform.node(),
         versions={
@@ -27,8 +27,8 @@ def request(
             "python": platform.python_version(),
             "kernel": platform.release(),
         },
-        backend=last["run"]["backend"] if last else "",
-        coverage=[messages.coverage(row) for row in last["coverage"]] if last else (),
+        backend=backend,
+        coverage=rows,
         observed_us=time.time_ns() // 1000,
         spool_bytes=load.bytes,
         spool_batches=load.batches,
@@ -53,9 +53,10 @@ def _gap(gap: Missing) -> telemetry_pb2.Gap:
     )
 
 
-def _last_report(place: Place) -> Mapping[str, Any] | None:
-    """The newest report: its coverage is what was proved on this boot, or on the last that had a run."""
+def _last_known(place: Place) -> tuple[str, list[run_pb2.Coverage]]:
+    """Backend and coverage of the newest report: proved on this boot, or on the last that had a run."""
     try:
-        return Store(place.state / "runs").last()
-    except (PratiqueError, OSError, KeyError):
-        return None
+        last = Store(place.state / "runs").last()
+        return str(last["run"]["backend"]), [messages.coverage(row) for row in last["coverage"]]
+    except (PratiqueError, OSError, LookupError, TypeError, ValueError):
+        return "", []  # of another version, or damaged: the uplink says less and goes on
