@@ -4,9 +4,11 @@ import random
 from functools import cache
 from itertools import accumulate
 
+import zstandard
+
 from fleet import hosts
 from pratique.api import columns
-from pratique.api.v1 import run_pb2, telemetry_pb2, words_pb2
+from pratique.api.v1 import events_pb2, run_pb2, telemetry_pb2, words_pb2
 
 _BASES, _PACKAGES, _ADDRESSES = 60, 3_000, 2_000
 _MONTH_US = 30 * 86_400_000_000
@@ -14,8 +16,20 @@ _WEIGHTS = list(accumulate(1 / rank for rank in range(1, _PACKAGES + 1)))
 
 
 @cache
-def _rows(events: int, base: int) -> tuple[columns.Row, ...]:
-    return tuple(hosts.rows(events, base))
+def _base(events: int, number: int) -> tuple[events_pb2.Columns, int, int]:
+    """The columns of one made-up run, its first time and how long it takes."""
+    packed = columns.encode(hosts.rows(events, number))
+    raw = zstandard.ZstdDecompressor().decompress(packed.payload)
+    return events_pb2.Columns.FromString(raw), packed.first_us, packed.last_us - packed.first_us
+
+
+def _packed(events: int, number: int, shift: int) -> columns.Packed:
+    """The same run at another time: another payload, without making its rows again."""
+    message, first, lasts = _base(events, number % _BASES)
+    message.time_us[0] = first + shift
+    raw = message.SerializeToString()
+    payload = zstandard.ZstdCompressor(level=3).compress(raw)
+    return columns.Packed(payload, len(raw), events, first + shift, first + shift + lasts)
 
 
 def purl(rank: int) -> str:
@@ -26,8 +40,7 @@ def purl(rank: int) -> str:
 def run(number: int, events: int) -> telemetry_pb2.PutBatchRequest:
     """A whole run in one batch: its own times and payload, packages as unevenly spread as they are."""
     chance = random.Random(number)
-    rows, shift = _rows(events, number % _BASES), chance.randrange(_MONTH_US)
-    packed = columns.encode([row._replace(time_us=row.time_us + shift + i) for i, row in enumerate(rows)])
+    packed = _packed(events, number, chance.randrange(_MONTH_US) + number)
     name, picked = hosts.run_id(number), chance.choices(range(_PACKAGES), cum_weights=_WEIGHTS, k=3)
     blocked = chance.random() < 0.02
     request = telemetry_pb2.PutBatchRequest(
