@@ -8,6 +8,8 @@
  *   allowed.bpf.h    what one origin may use all the same
  *   exec.bpf.h       what a process becomes; code groups          tp_btf, killed before
  *   net.bpf.h        connect, addressed send, socket, bind        cgroup, enforced
+ *   names.bpf.h      names of the network, and addresses that answered to them
+ *   dns.bpf.h        questions and answers of resolvers           cgroup, enforced
  *   calls.bpf.h      which system calls are watched
  *   files.bpf.h      fresh and guarded files, refusals, unix     returns of calls
  *   memory.bpf.h     other processes' memory                      entries of calls, killed
@@ -44,6 +46,7 @@
 #include "allowed.bpf.h"
 #include "exec.bpf.h"
 #include "net.bpf.h"
+#include "dns.bpf.h"
 #include "calls.bpf.h"
 #include "files.bpf.h"
 #include "memory.bpf.h"

@@ -63,7 +63,12 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
     `meanwhile` is done in a thread while the command runs.
     """
     started = time.monotonic()
-    machine = Host(host.homes(request.environment), host.project_root(request.cwd), _patterns())
+    machine = Host(
+        homes=host.homes(request.environment),
+        project=host.project_root(request.cwd),
+        patterns=_patterns(),
+        resolvers=host.resolvers(),
+    )
     policy = cache.load(_sources(request, machine))
     backend = choice.choose(request.backend, machine)
     run = Run(

@@ -3,6 +3,8 @@
 #ifndef PRATIQUE_TABLES_H
 #define PRATIQUE_TABLES_H
 
+#include "label.h"
+
 /* An inode as the kernel names it: stat(2) shows other device numbers on overlayfs and btrfs. */
 struct inode_key {
 	__u64 inode;
@@ -86,6 +88,32 @@ struct allow6_key {
 	__u8 address[16];
 };
 
+#define NAME_KEPT 248
+
+/*
+ * A name of the network and one origin. Spelt backwards, so that `*.example.org` is a prefix of what it covers;
+ * a whole name ends in a zero. The first 32 bits always count.
+ */
+struct name_key {
+	__u32 prefix;
+	__u32 origin;
+	char name[NAME_KEPT];
+};
+
+#define NAME_PORTS 8
+
+/* The origin may ask for the name, and reach it at these ports (host order; 0 ends the list). */
+struct name_allow {
+	__u16 port[NAME_PORTS];
+};
+
+/* An address, v4-mapped ones as IPv4, as it was answered to one origin; origin 0 in the table of resolvers. */
+struct address_key {
+	__u8 address[16];
+	__u32 family;
+	__u32 origin;
+};
+
 /* An existing place that its managers may write and fresh code may not. */
 struct guarded {
 	__u16 group;
@@ -123,7 +151,12 @@ struct socket_memory {
 	__u64 run;
 	__u64 last_address[2];
 	__u32 last_port;
-	__u32 reserved;
+	/* who connected it, or sent on it, to a resolver last */
+	__u32 asks;
+	struct label asker;
+	__u32 pid;
+	__u32 tid;
+	char comm[16];
 };
 
 /* What a word means to the recogniser; see recognise.bpf.h. */

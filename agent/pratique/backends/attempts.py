@@ -39,6 +39,8 @@ class Decoys:
     tcp6: tuple[str, int]
     udp: tuple[str, int]
     dns: tuple[str, int]
+    resolver: tuple[str, int]
+    """What the host is set up with; `dns` is another."""
     abstract: str
     memory: int
     """Pid of a process outside with the canary in its environment."""
@@ -60,7 +62,7 @@ class Decoys:
     def load(cls, home: Path) -> "Decoys":
         """Read the description of the decoys in `home`."""
         fields = json.loads((home / "decoys.json").read_text())
-        for name in ("tcp4", "tcp6", "udp", "dns"):
+        for name in ("tcp4", "tcp6", "udp", "dns", "resolver"):
             fields[name] = tuple(fields[name])
         return cls(**fields | {"home": home})
 
@@ -262,6 +264,13 @@ def _packet(_: Decoys, evidence: Path) -> None:
 def _dns(decoys: Decoys, _: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
         resolver.connect(decoys.dns)
+        resolver.send(_QUESTION)
+
+
+@_attempt("net.dns.name")
+def _name(decoys: Decoys, _: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+        resolver.connect(decoys.resolver)
         resolver.send(_QUESTION)
 
 

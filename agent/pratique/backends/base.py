@@ -25,6 +25,8 @@ class Host(NamedTuple):
     """What `.` stands for in groups."""
     patterns: Sequence[Pattern]
     """How managers are recognised at exec."""
+    resolvers: Sequence[str] = ()
+    """Addresses of the resolvers that this host is set up with: questions to them are judged by name."""
 
 
 class Command(NamedTuple):

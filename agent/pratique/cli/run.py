@@ -4,12 +4,14 @@ import argparse
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pratique import backends, nested
 from pratique.backends.hooks import early
 from pratique.errors import UsageError
+from pratique.telemetry.place import Place
 
 if TYPE_CHECKING:
     from pratique.runs.store import ReportFile
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         mode=args.mode,
         backend=args.backend,
         policy=args.policy,
-        record=args.trace is not None,
+        record=args.trace is not None or Place.here().enrolled(),
     )
     if outer is not None:
         return _inside(outer, request, args)
@@ -78,6 +80,9 @@ def _import_what_tells() -> None:
     """What judges the first stopped process, then the heavy part of the report: while the command runs."""
     import_module("pratique.managers").warm()
     import_module("pratique.cli.outcomes")
+    if Place.here().enrolled():
+        with suppress(ImportError):  # said when the run is handed over
+            import_module("pratique.telemetry.handover")
 
 
 def _finish(

@@ -210,7 +210,7 @@ def _network(report: Json) -> list[Markup]:
     rows = [
         (
             {"net.dns": "look up"}.get(each["act"], "connect"),
-            _code(phrases.endpoint(each) if each["address"] else each["name"] or "unknown"),
+            _code(phrases.endpoint(each, each["act"]) if each["address"] else each["name"] or "unknown"),
             phrases.package(each["package"]) if each["package"] else each["actor"],
             each["action"],
             each["count"],

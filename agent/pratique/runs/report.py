@@ -223,6 +223,7 @@ def _package(summary: Summary, origins: list[Origin]) -> Json:
         "digests": sorted({o.settlement.identity.digest for o in origins if o.settlement.identity.digest}),
         "events": sum(summary.events_of.get(number, 0) for number in numbers),
         "findings": sum(found.origin in numbers for found in summary.findings),
+        "origins": sorted(numbers),
     }
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _BATCH = 8_192
 _MOST_PEERS = 2_000
+# What a recording may hold: some 300 MB. What comes after is counted.
+_MOST_RECORDED = 500_000
 _GUARDED = (Actor.MANAGER, Actor.PROJECT, Actor.PACKAGE)
 
 
@@ -128,7 +130,9 @@ class Run:
         self._environment = environment
         self._homes = _homes(environment) if homes is None else tuple(homes)
         self.recorded: list[Event | Settled] | None = [] if record else None
-        """With `record`: everything that came in, in order, for a trace."""
+        """With `record`: everything that came in, in order, for a trace and for telemetry."""
+        self.unrecorded = 0
+        """What came in after the recording was full."""
         self._setup_seconds: float | None = None
         self._survivors: tuple[int, ...] = ()
         self._end: _End | None = None
@@ -154,8 +158,7 @@ class Run:
     def add(self, event: Event) -> None:
         """Take an event in: an append, judged with its batch."""
         self._queue.append(event)
-        if self.recorded is not None:
-            self.recorded.append(event)
+        self._keep(event)
         if len(self._queue) >= _BATCH:
             self._judge()
 
@@ -295,8 +298,15 @@ class Run:
         if process is not None:
             process.manager = settled.manager if settled.actor in (Actor.MANAGER, Actor.HELPER) else None
             self._label(process, settled.actor, settled.stage, settled.origin)
-        if self.recorded is not None:
-            self.recorded.append(settled)
+        self._keep(settled)
+
+    def _keep(self, item: "Event | Settled") -> None:
+        if self.recorded is None:
+            return
+        if len(self.recorded) < _MOST_RECORDED:
+            self.recorded.append(item)
+        else:
+            self.unrecorded += 1
 
     def _origin_number(self, settlement: Settlement, event: Event) -> int:
         begins = settlement.actor in (Actor.PROJECT, Actor.PACKAGE)

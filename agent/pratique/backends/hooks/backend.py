@@ -100,6 +100,8 @@ class HooksBackend:
         self._probes.add_exec_dir(_SHARED_MEMORY, "code.shm")
         for folder in _temporary():
             self._probes.add_exec_dir(folder, "code.hidden-temp")
+        for address in self._host.resolvers:
+            self._probes.add_resolver(address)
         for path, group in _sockets(files.ipc):
             self._probes.add_ipc_key(path, group)
         self._probes.guard_writes(files.write)
@@ -216,8 +218,7 @@ class HooksBackend:
         """Fix the label, then its allows, then let the process make its first step."""
         if origin:
             self._judge.grant(origin, allows)
-            for address, port in endpoints.resolve(allows):
-                self._probes.allow_net(origin, address, port)
+            self._grant_egress(origin, allows)
             self._gaps += self._allowances.grant(origin, allows)
         self._probes.set_label(event.pid, settlement.actor, settlement.stage, origin, must_exist=True)
         self._authors.settled(event.pid, Author(origin, settlement.stage, settlement.actor))
@@ -225,6 +226,15 @@ class HooksBackend:
             self._end_labelled(event.pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
+
+    def _grant_egress(self, origin: int, allows: Sequence[Allow]) -> None:
+        for address, port in endpoints.networks(allows):
+            self._probes.allow_net(origin, address, port)
+        for pattern, ports in endpoints.names(allows).items():
+            if not self._probes.allow_name(origin, pattern, sorted(ports)):
+                self._gaps.append(
+                    f"the allow for {pattern!r} is not in force: the kernel cannot look up this name"
+                )
 
     def _stripped(self, pid: int) -> bool:
         """Take what the policy keeps from package code out of its environment; False when it must not run."""

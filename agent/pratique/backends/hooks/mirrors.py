@@ -10,10 +10,12 @@ FORK, EXEC, EXIT, LOST_LABEL, NET, FILE, IPC, MEMORY, CALL = range(1, 10)
 PENDING, MIXED = 1, 2
 TAINTED = 1
 TRUNCATED, EXEC_PENDING, UNREAD = 1, 2, 4
-ALLOWED, SEND, SOCKET = 1, 2, 4
+ALLOWED, SEND, SOCKET, MALFORMED = 1, 2, 4, 8
 SHM, HIDDEN_TEMP = 1 << 2, 1 << 3
 ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC = 1, 2, 3
 PATH_KEPT = 248
+NAME_KEPT = 248
+NAME_PORTS = 8
 MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ")
 COUNTERS = ("exec", "fork", "exit", "connect", "dns", "open", "listen", "ipc", "ring", "labels", "reads")
 
@@ -114,6 +116,24 @@ class CAllow6Key(ctypes.Structure):
         ("reserved", c_uint16),
         ("address", c_uint8 * 16),
     )
+
+
+class CNameKey(ctypes.Structure):
+    """`struct name_key`."""
+
+    _fields_ = (("prefix", c_uint32), ("origin", c_uint32), ("name", c_uint8 * NAME_KEPT))
+
+
+class CNameAllow(ctypes.Structure):
+    """`struct name_allow`."""
+
+    _fields_ = (("port", c_uint16 * NAME_PORTS),)
+
+
+class CAddressKey(ctypes.Structure):
+    """`struct address_key`."""
+
+    _fields_ = (("address", c_uint8 * 16), ("family", c_uint32), ("origin", c_uint32))
 
 
 class CGuarded(ctypes.Structure):
@@ -243,6 +263,13 @@ class CNet(ctypes.Structure):
         ("reserved", c_uint16),
         ("times", c_uint32),
     )
+
+
+class CName(ctypes.Structure):
+    """`struct name_record`."""
+
+    _anonymous_ = ("net",)
+    _fields_ = (("net", CNet), ("name", c_char * 256))
 
 
 class CFile(ctypes.Structure):

@@ -19,7 +19,7 @@ from pratique.backends.hooks.mirrors import CAllowedKey, CGuarded, CInodeKey, CL
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.hooks.records import InodeKey, Label, LostLabelRecord, Record
 from pratique.backends.hooks.syscalls import watches
-from pratique.backends.hooks.tables import Tables, allow_key, path_key
+from pratique.backends.hooks.tables import Tables, address_key, allow_key, name_key, path_key
 from pratique.backends.hooks.tokens import tokens
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
@@ -38,6 +38,8 @@ _CGROUP = (
     "on_sock_create",
     "on_bind4",
     "on_bind6",
+    "on_egress",
+    "on_ingress",
 )
 _EXEC_DIRS = {"code.shm": mirrors.SHM, "code.hidden-temp": mirrors.HIDDEN_TEMP}
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
@@ -142,6 +144,21 @@ class Probes:
         """Let the tree of `origin` reach `cidr` at `port` (0: any), unless the deciding rule is locked."""
         name, key = allow_key(origin, cidr, port)
         self._loaded.map(name).update(key, b"\1")
+
+    def allow_name(self, origin: int, pattern: str, ports: Sequence[int]) -> bool:
+        """Let the tree of `origin` ask for the name, or for all below `*.`, and reach it at the ports.
+
+        Replaces what was said of the pattern before. False when the kernel's table cannot hold it.
+        """
+        key = name_key(origin, pattern)
+        if key is None or len(ports) > mirrors.NAME_PORTS:
+            return False
+        held = mirrors.CNameAllow(tuple(sorted(ports)))
+        return self._loaded.map("names").update(key, bytes(held))
+
+    def add_resolver(self, address: str) -> None:
+        """Judge questions to this address by the name in them; those to others by their address."""
+        self._loaded.map("resolvers").update(address_key(address), b"\1")
 
     def add_exec_dir(self, path: str, group: str) -> bool:
         """Directory for `code.shm` or `code.hidden-temp`; False when it is not there."""

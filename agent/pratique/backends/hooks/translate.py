@@ -88,6 +88,10 @@ def _net(record: records.NetRecord, plan: Plan) -> dict[str, Any]:
         "port": record.port or None,
         "protocol": _PROTOCOLS.get(record.protocol) or _TYPES.get(record.type, "raw"),
     }
+    if record.name:
+        target["name"] = record.name
+    if record.malformed:
+        target["request"] = "no plain question"
     if record.allowed:
         target["allowed"] = True
     return {**_act(record.head, plan), "target": target, "times": record.times}
