@@ -41,7 +41,7 @@ test-root: setup ## the tests that load probes and refuse acts (root)
 	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m root tests
 
 scenarios: setup ## play every scenario with the guard off, on and auditing; writes docs/scenarios.md (root)
-	PYTHONPATH=tests $(BIN)/python -m scenarios
+	PYTHONPATH=tests $(BIN)/python -m scenarios --page
 
 bench: setup ## what the guard costs, paired with the bare command; writes docs/benchmarks.md (root)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)

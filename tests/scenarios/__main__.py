@@ -1,4 +1,4 @@
-"""`python -m scenarios` from `tests/` plays everything and writes docs/scenarios.md; with arguments, some of it."""
+"""`python -m scenarios` from `tests/` plays scenarios; `--page` writes docs/scenarios.md."""
 
 import sys
 

@@ -151,7 +151,7 @@ def rows_broken(played: Played) -> Iterator[str]:
 
 def row_broken(row: Row, played: Played) -> Iterator[str]:
     """Yield what is wrong with the finding that one row expects."""
-    expected, findings = row.expected(played.backend), played.outcome.findings
+    expected, findings = row.expected(played.backend, played.guard), played.outcome.findings
     if expected is None or "D" not in expected.marks:
         return
     found = [finding for finding in findings if _matches(row, finding)]

@@ -11,13 +11,13 @@ BEGIN, END = "<!-- rows -->\n", "<!-- /rows -->\n"
 COLUMNS = ("scenario", "replays", "what it does", "package", "stage", "acts", "owed", "seen", "coverage")
 
 
-def rows(observed: Mapping[str, Tally], backend: str = "hooks") -> list[list[str]]:
+def rows(observed: Mapping[str, str], backend: str = "hooks") -> list[list[str]]:
     """The cells of the table, attacks first; `observed` by the form's id."""
     ordered = sorted(forms(), key=lambda wanted: (wanted.scenario.benign, wanted.id))
     return [_cells(wanted, observed.get(wanted.id), backend) for wanted in ordered]
 
 
-def table(observed: Mapping[str, Tally], backend: str = "hooks") -> str:
+def table(observed: Mapping[str, str], backend: str = "hooks") -> str:
     """The table in Markdown."""
     lines = [COLUMNS, ["---"] * len(COLUMNS), *rows(observed, backend)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
@@ -30,13 +30,15 @@ def shown(page: str) -> list[list[str]]:
 
 
 def write(observed: Mapping[str, Tally]) -> None:
-    """Put the table into the page."""
-    head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    tail = rest.partition(END)[2]
-    PAGE.write_text(f"{head}{BEGIN}{table(observed)}{END}{tail}", encoding="utf-8")
+    """Put the table into the page; what was not played keeps what was seen of it last."""
+    text = PAGE.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    kept = {cells[0].strip("`"): cells[COLUMNS.index("seen")] for cells in shown(text)}
+    kept |= {name: str(tally) for name, tally in observed.items()}
+    PAGE.write_text(f"{head}{BEGIN}{table(kept)}{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
-def _cells(wanted: Form, seen: Tally | None, backend: str) -> Sequence[str]:
+def _cells(wanted: Form, seen: str | None, backend: str) -> Sequence[str]:
     scenario = wanted.scenario
     return [
         f"`{wanted.id}`",
@@ -46,6 +48,6 @@ def _cells(wanted: Form, seen: Tally | None, backend: str) -> Sequence[str]:
         scenario.stage,
         ", ".join(scenario.acts) or "none",
         str(owed(scenario, backend)),
-        str(seen) if seen else "not run",
+        seen or "not run",
         ", ".join(coverage(scenario, backend)) or "nothing to refuse",
     ]

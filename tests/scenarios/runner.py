@@ -6,7 +6,6 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +46,14 @@ def missing(scenario: Scenario, manager: str = "pip") -> str | None:
     return f"{taken} exists on this host" if taken else INSTALLERS[manager].missing()
 
 
-def play(wanted: Form, guard: str, *options: str, backend: str = "hooks") -> Result:
-    """Run it once; `guard` is `off` (the positive control), `enforce` or `audit`; options are for `pratique run`."""
+def play(wanted: Form, guard: str, backend: str = "hooks") -> Result:
+    """Run it once; `guard` is `off` (the positive control), `enforce` or `audit`, by the backend named."""
     scenario = wanted.scenario
     with ExitStack() as stack:
         world = stack.enter_context(world_for(scenario))
         stack.enter_context(staged(scenario, world))
         before = snapshot()
-        outcome = _outcome(wanted, world, guard, options)
+        outcome = _outcome(wanted, world, guard, backend)
         left = left_since(before)
         played = Played(scenario, world, outcome, guard, backend, left, wanted.manager)
         return Result(outcome, list(broken(played)), tallied(played) if guard == ENFORCE else None)
@@ -71,7 +70,7 @@ def world_for(scenario: Scenario) -> World:
     )
 
 
-def _outcome(wanted: Form, world: World, guard: str, options: Sequence[str]) -> Outcome:
+def _outcome(wanted: Form, world: World, guard: str, backend: str) -> Outcome:
     scenario, installer = wanted.scenario, INSTALLERS[wanted.manager]
     command = installer.command(world, scenario.install, scenario.isolated)
     environment = installer.environment(world) | variables(scenario, world) | _proxied(scenario, world)
@@ -79,7 +78,7 @@ def _outcome(wanted: Form, world: World, guard: str, options: Sequence[str]) -> 
     if guard == OFF:
         command[0] = shutil.which(command[0], path=environment["PATH"]) or command[0]
     else:
-        command = guarded(command, report, "--mode", guard, *options)
+        command = guarded(command, report, "--mode", guard, "--backend", backend)
     return run(world.room.inside(command), environment, installer.cwd(world), report)
 
 
@@ -89,27 +88,29 @@ def _proxied(scenario: Scenario, world: World) -> dict[str, str]:
 
 
 def main() -> int:
-    """Play the named forms (all by default) and print what each broke; everything played writes the page."""
+    """Play the named forms (all by default) and print what each broke."""
     parser = argparse.ArgumentParser(prog="python -m scenarios", description=__doc__.splitlines()[0])
     parser.add_argument("--guard", choices=_GUARDS, help="only with the guard so (default: all three)")
+    parser.add_argument("--backend", default="hooks", help="who guards (default: hooks)")
+    parser.add_argument("--page", action="store_true", help="write what was seen into docs/scenarios.md")
     parser.add_argument("id", nargs="*", help="forms, as ID or ID@MANAGER (default: all)")
     args = parser.parse_args()
     sys.stdout.write(f"PRATIQUE_SEED={seed()}\n")
     wanted = [form(name) for name in args.id] or shuffled("scenarios", forms())
     seen: dict[str, Tally] = {}
     guards = [args.guard] if args.guard else _GUARDS
-    failed = sum(_told(each, guard, seen) for each in wanted for guard in guards)
-    if not args.id and args.guard is None:
+    failed = sum(_told(each, guard, args.backend, seen) for each in wanted for guard in guards)
+    if args.page:
         page.write(seen)
     return 1 if failed else 0
 
 
-def _told(wanted: Form, guard: str, seen: dict[str, Tally]) -> bool:
+def _told(wanted: Form, guard: str, backend: str, seen: dict[str, Tally]) -> bool:
     """Play it and say so; true when a promise was broken."""
     if reason := missing(wanted.scenario, wanted.manager):
         sys.stdout.write(f"skip  {wanted.id:16} {guard:8} {reason}\n")
         return False
-    result = play(wanted, guard)
+    result = play(wanted, guard, backend)
     if result.tally:
         seen[wanted.id] = result.tally
     word = "FAIL" if result.broken else "ok"

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parent
+_COLUMNS = {"hooks", "lsm", "rootless", "hooks/audit", "lsm/audit", "rootless/audit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,10 @@ class Row:
     """What the finding's target must hold; a string has to be contained, `path|exe` is either key."""
     backends: Mapping[str, Expectation]
 
-    def expected(self, backend: str) -> Expectation | None:
+    def expected(self, backend: str, guard: str = "enforce") -> Expectation | None:
         """What the backend owes: its own column, or that of `hooks` or better: an error instead of a kill."""
+        if f"{backend}/{guard}" in self.backends:
+            return self.backends[f"{backend}/{guard}"]
         if backend in self.backends or "hooks" not in self.backends:
             return self.backends.get(backend)
         weakest = self.backends["hooks"]
@@ -56,8 +59,8 @@ class Row:
         acts = rest.pop("act")
         group, rule, target = rest.pop("group", None), rest.pop("rule", None), rest.pop("target", {})
         backends = {name: Expectation.parse(text) for name, text in rest.items()}
-        if not backends or not set(backends) <= {"hooks", "lsm", "rootless"}:
-            raise ValueError(f"row {acts}: name backends (hooks, lsm, rootless), not {sorted(rest)}")
+        if not backends or not set(backends) <= _COLUMNS:
+            raise ValueError(f"row {acts}: name backends ({sorted(_COLUMNS)}), not {sorted(rest)}")
         return cls(tuple([acts] if isinstance(acts, str) else acts), group, rule, target, backends)
 
 
