@@ -36,6 +36,8 @@ class Config:
     domain: str = DOMAIN
     keep_days: int = 0
     """Whole days of segments and runs kept; 0: for ever."""
+    sinks: tuple[str, ...] = ()
+    """Where new findings are sent, as `exports.sinks` reads it."""
     host_rate: float = 8 * MIB
     host_burst: float = 256 * MIB
     waiting: int = 64 * MIB

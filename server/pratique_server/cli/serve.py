@@ -13,6 +13,7 @@ from dataclasses import replace
 from pratique.api.tokens import JoinToken
 from pratique_server.cli import opening
 from pratique_server.config import Address, Config, address
+from pratique_server.exports import sinks
 from pratique_server.store.store import Store
 
 _TOKEN_SECONDS = 3_600
@@ -27,6 +28,9 @@ def add_parser(subparsers: opening.Parsers) -> None:
     parser.add_argument("--enrol", metavar="ADDR", help="for hosts that want in [the port beside]")
     parser.add_argument("--ui", metavar="ADDR", help="for people and programs, HTTP [127.0.0.1:7480]")
     parser.add_argument("--name", action="append", metavar="NAME", help="by which hosts reach it; repeatable")
+    told = "where new findings go: webhook=URL, ocsf=URL, otlp=URL or syslog=HOST:PORT; repeatable; "
+    told += "$PRATIQUE_SERVER_SECRET signs what goes over HTTP"
+    parser.add_argument("--send", action="append", metavar="SINK", default=[], help=told)
     parser.add_argument("--keep-days", type=int, default=0, metavar="N", help="forget what is older [never]")
 
 
@@ -38,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     import uvloop  # noqa: PLC0415 -- as above
 
     configured = _configured(args)
+    for said in configured.sinks:
+        sinks.sink(said)  # a mistake is told before anything is started
     with opening.store(args) as store:
         uvloop.run(_serve(configured, store))
     return 0
@@ -54,6 +60,7 @@ def _configured(args: argparse.Namespace) -> Config:
         web=address(args.ui) if args.ui else given.web,
         names=(*(args.name or ()), *given.names),
         keep_days=args.keep_days,
+        sinks=tuple(args.send),
     )
 
 
