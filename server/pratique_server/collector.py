@@ -47,7 +47,7 @@ class Collector:
         self._services = self._made()
         self._servers: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._web = Serving(make_app(store, self.metrics), config.web)
+        self._web = Serving(make_app(store, self.metrics, config.parquet), config.web)
         self.grpc, self.enrol, self.web = config.grpc, config.enrol, self._web.address
 
     async def start(self) -> None:
@@ -106,6 +106,10 @@ class Collector:
     async def _forget(self) -> None:
         before = moments.now() - self.config.keep_days * moments.DAY
         forgotten = await asyncio.to_thread(forget, self.store.engine, self.store.segments, before)
+        day = moments.day(before)
+        for path in self.config.parquet.glob("????-??-??.parquet"):
+            if path.stem < day:
+                path.unlink(missing_ok=True)
         if forgotten:
             _log.info("%d runs were older than %d days and are gone", forgotten, self.config.keep_days)
 

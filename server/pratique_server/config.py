@@ -43,6 +43,11 @@ class Config:
     waiting: int = 64 * MIB
 
     @property
+    def parquet(self) -> Path:
+        """Where closed days lie for hunts."""
+        return self.data / "parquet"
+
+    @property
     def index_url(self) -> str:
         """Where the index is."""
         return self.database or f"sqlite:///{self.data / 'index.db'}"
