@@ -4,7 +4,7 @@ import time
 import tomllib
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector_double import Collector
@@ -101,6 +101,7 @@ def test_a_block_is_stronger_than_the_policy_beside_it(tmp_path: Path) -> None:
     assert _pushed(place) == ['profile = "strict"\n', ""]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_text_breaks_out_of_a_block(purl: str, reason: str) -> None:
     """Whatever a collector writes into a block, the file says that and nothing else."""

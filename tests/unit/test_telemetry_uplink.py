@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import grpc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector_double import Collector
@@ -197,6 +197,7 @@ def test_retry_after_is_kept_to(place: Place, collector: Collector) -> None:
     assert times[1] - times[0] >= 0.85
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), st.floats(0, 4000))
 def test_pauses_grow_and_are_spread(failures: int, at_least: float) -> None:
     """A thousand hosts that lost one collector do not come back in step, and none waits without end."""
