@@ -5,6 +5,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -85,8 +86,10 @@ async def _serve(configured: Config, store: Store) -> None:
 
 
 def _tune() -> None:
-    """One thread takes in, one writes: with Python's own 5 ms the writer waits that long after every statement."""
-    sys.setswitchinterval(_SWITCH)
+    """Room for every host's connection; and turns short enough for two threads that wait for each other."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    sys.setswitchinterval(_SWITCH)  # with Python's own 5 ms the writer waits that long after every statement
     gc.collect()
     gc.freeze()  # what is loaded by now stays: no need to look through it again and again
     gc.set_threshold(_GARBAGE, 20, 50)
