@@ -68,7 +68,7 @@ def _configured(args: argparse.Namespace) -> Config:
 
 
 def _own_name() -> list[str]:
-    """This machine's name, where others could find it by that."""
+    """The name of this machine, where others could find it by that."""
     name = platform.node()
     try:
         socket.getaddrinfo(name, None)
