@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pratique_server import listeners, moments
 from pratique_server.config import Address, Config
+from pratique_server.exports.sending import send
+from pratique_server.exports.sinks import sink
 from pratique_server.ingest.control import Bulletin, Control
 from pratique_server.ingest.enrolling import Enrolling, Identity
 from pratique_server.ingest.groups import GroupCommit
@@ -44,7 +47,7 @@ class Collector:
         self._services = self._made()
         self._servers: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._web = Serving(make_app(store, self.metrics), config.web)
+        self._web = Serving(make_app(store, self.metrics, config.parquet), config.web)
         self.grpc, self.enrol, self.web = config.grpc, config.enrol, self._web.address
 
     async def start(self) -> None:
@@ -57,6 +60,9 @@ class Collector:
         self._every(_RENEW, self._renew)
         if self.config.keep_days > 0:
             self._every(_FORGET, self._forget)
+        secret = os.environ.get("PRATIQUE_SERVER_SECRET", "")
+        for said in self.config.sinks:
+            self._tasks.append(asyncio.create_task(send(self.store.engine, sink(said, secret))))
 
     async def stop(self) -> None:
         """Take nothing new, finish and acknowledge what was taken, let go."""
@@ -100,6 +106,10 @@ class Collector:
     async def _forget(self) -> None:
         before = moments.now() - self.config.keep_days * moments.DAY
         forgotten = await asyncio.to_thread(forget, self.store.engine, self.store.segments, before)
+        day = moments.day(before)
+        for path in self.config.parquet.glob("????-??-??.parquet"):
+            if path.stem < day:
+                path.unlink(missing_ok=True)
         if forgotten:
             _log.info("%d runs were older than %d days and are gone", forgotten, self.config.keep_days)
 

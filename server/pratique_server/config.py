@@ -36,9 +36,16 @@ class Config:
     domain: str = DOMAIN
     keep_days: int = 0
     """Whole days of segments and runs kept; 0: for ever."""
+    sinks: tuple[str, ...] = ()
+    """Where new findings are sent, as `exports.sinks` reads it."""
     host_rate: float = 8 * MIB
     host_burst: float = 256 * MIB
     waiting: int = 64 * MIB
+
+    @property
+    def parquet(self) -> Path:
+        """Where closed days lie for hunts."""
+        return self.data / "parquet"
 
     @property
     def index_url(self) -> str:

@@ -11,7 +11,7 @@ from pratique_server.errors import UsageError
 from pratique_server.pki.issuer import Keyed
 
 _MINUTE = 60_000
-_MOST_CALLS = 4_096
+_MOST_CALLS = 65_536  # every watching host has one open
 _LARGEST_ENROLMENT = 64 << 10
 _OVERHEAD = 64 << 10
 _COMMON = (

@@ -52,7 +52,7 @@ class Served:
         self.folder = folder
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        said = {}
+        said = self.said = dict[str, str]()
         for line in self.process.stdout:
             words = line.split()
             said |= {words[0]: words[-1]} if words else {}

@@ -21,7 +21,7 @@ from fleet.collectors import Running
 from pratique.api import wire
 from pratique.api.names import DOMAIN, host_uri
 from pratique.api.v1 import control_pb2, health_pb2, telemetry_pb2
-from pratique_server.errors import MalformedError, RefusedError
+from pratique_server.errors import MalformedError, RefusedError, StoreError
 from pratique_server.ingest.identity import Gate
 from pratique_server.pki.authority import Authority, open_authority
 from pratique_server.store import schema
@@ -446,7 +446,7 @@ def test_a_store_that_fails_acknowledges_nothing(collector: Running, client: hos
     real = writer._write
 
     def broken(_: Any) -> Any:
-        raise OSError(28, "No space left on device")
+        raise StoreError("no space is left on the device")
 
     writer._write = broken
     with pytest.raises(grpc.RpcError) as caught:
@@ -459,3 +459,22 @@ def test_a_store_that_fails_acknowledges_nothing(collector: Running, client: hos
     assert client.put(hosts.batch(1)).receipt == STORED
     with collector.store.engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.segments)) == 1
+
+
+def test_one_bad_batch_keeps_nobody_else_out(collector: Running, host: hosts.Credentials) -> None:
+    """A batch the database cannot hold fails alone, though others wait for the same commit."""
+    groups = collector.collector.groups
+    real = groups._write
+
+    def picky(batches: Any) -> Any:
+        time.sleep(0.05)
+        if any(batch.seq == 13 for batch in batches):
+            raise MalformedError("unlucky")
+        return real(batches)
+
+    groups._write = picky
+    with hosts.connected(host, collector.address) as client, ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda seq: client.put(hosts.batch(seq, events=3)).receipt, range(1, 41)))
+
+    assert [seq for seq, answer in enumerate(answers, start=1) if answer == REFUSED] == [13]
+    assert groups.failing is None

@@ -1,8 +1,12 @@
-"""Bytes from the wire, as hostile hosts would make them: refused in words, or stored; nothing else may happen."""
+"""Bytes from the wire, as hostile hosts would make them: refused in words, or stored; nothing else may happen.
+
+`pytest --hypothesis-profile=long tests/unit/test_server_fuzz.py` goes on for some ten minutes.
+"""
 
 import hashlib
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -11,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet import hosts
-from pratique.api import wire
-from pratique.api.v1 import telemetry_pb2
+from pratique.api import columns, wire
+from pratique.api.v1 import events_pb2, telemetry_pb2
 from pratique_server.config import address
 from pratique_server.errors import MalformedError, RefusedError, UsageError
 from pratique_server.ingest import identity, reading
@@ -23,6 +27,7 @@ from pratique_server.store.enrolment import Certificate
 from pratique_server.store.records import Outcome
 from pratique_server.store.store import Store, open_all
 
+settings.register_profile("long", max_examples=12_000, deadline=None)
 GOOD = hosts.last(1, events=20).SerializeToString()
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 NUMBERS = st.integers(0, (1 << 64) - 1)
@@ -66,6 +71,44 @@ def test_flipped_bytes(store: Store, data: st.DataObject) -> None:
     except DecodeError:
         return
     _taken(store, request)
+
+
+def _accepts(reader: Any, message: events_pb2.Columns, records: int) -> bool:
+    raw = message.SerializeToString()
+    payload = zstandard.ZstdCompressor().compress(raw)
+    try:
+        reader(payload, records, len(raw))
+    except wire.WireError:
+        return False
+    return True
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_what_is_stored_can_be_read(data: st.DataObject) -> None:
+    """The check at the door and the reader agree on every payload: nothing is stored that cannot be read later."""
+    message, records = events_pb2.Columns.FromString(RAW), 20
+    for _ in range(data.draw(st.integers(0, 3))):
+        name = data.draw(st.sampled_from(COLUMNS))
+        column = getattr(message, name)
+        value = data.draw(st.sampled_from([0, 1, 5, 200, 300, 70_000, (1 << 31) - 1]))
+        match data.draw(st.sampled_from(["append", "drop", "set", "clear", "fill"])):
+            case "append":
+                column.append(value)
+            case "drop" if column:
+                del column[-1]
+            case "set" if column:
+                column[data.draw(st.integers(0, len(column) - 1))] = value
+            case "clear":
+                message.ClearField(name)
+            case "fill":
+                message.ClearField(name)
+                column.extend([value] * records)
+    if data.draw(st.booleans()):
+        message.ClearField(data.draw(st.sampled_from(["text", "shapes"])))
+    records = data.draw(st.sampled_from([20, 20, 20, 19, 21]))
+
+    assert _accepts(columns.check, message, records) == _accepts(columns.decode, message, records)
 
 
 @settings(deadline=None)
@@ -159,4 +202,9 @@ def test_the_samples_are_good(store: Store, tmp_path: Path) -> None:
     assert tmp_path.exists()
 
 
+RAW = zstandard.ZstdDecompressor().decompress(columns.encode(hosts.rows(20)).payload)
+COLUMNS = [
+    each.name for each in events_pb2.Columns.DESCRIPTOR.fields
+    if each.is_repeated and each.name not in ("text", "shapes")
+]  # fmt: skip
 REQUEST = hosts.request_of(hosts.ec.generate_private_key(hosts.ec.SECP256R1()))

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,18 +20,9 @@ from pratique.telemetry import enrolling, handover, poke
 from pratique.telemetry.place import Place
 from unit import runs_sample as sample
 from unit.test_telemetry_handover import CANARY, _leaky
-from unit.test_telemetry_uplink import _until
+from uplink_house import until
 
 Asked = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    """A collector that runs."""
-    made = Collector()
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture
@@ -171,7 +162,7 @@ def test_the_uplink_service_stops_when_told(collector: Collector, tmp_path: Path
     enrolling.enrol(Place(tmp_path), collector.url, collector.token())
     base = [sys.executable, "-c", program, str(tmp_path)]
     with subprocess.Popen([*base, "uplink"], env=environment, stderr=subprocess.PIPE, text=True) as service:
-        _until(lambda: collector.hosts, 30)
+        until(lambda: collector.hosts, 30)
         service.send_signal(signal.SIGTERM)
         _, err = service.communicate(timeout=60)
 
@@ -198,7 +189,7 @@ def test_a_started_uplink_belongs_to_nobodys_shell(tmp_path: Path, monkeypatch: 
     place.make()
 
     poke.wake(place)
-    _until((tmp_path / "told").exists)
+    until((tmp_path / "told").exists)
     told = (tmp_path / "told").read_text()
 
     assert told.startswith("-P -m pratique uplink --drain\n")

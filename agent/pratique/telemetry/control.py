@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from subprocess import SubprocessError
 
 from pratique.api.v1 import control_pb2
 from pratique.errors import ConfigError
@@ -48,9 +49,9 @@ class Pushed:
             return f"version {document.version} is older than {held[kind]}, which is held"
         try:
             self._write(self._folder / _FILES[kind], _text(document))
-        except (ConfigError, OSError) as error:
+            self._write_whole(self._versions, json.dumps(held | {kind: document.version}).encode())
+        except (ConfigError, OSError, SubprocessError, ValueError) as error:
             return str(error)[:500]
-        self._write_whole(self._versions, json.dumps(held | {kind: document.version}).encode())
         return None
 
     def _write(self, path: Path, data: bytes) -> None:

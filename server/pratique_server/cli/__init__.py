@@ -12,7 +12,7 @@ from typing import NoReturn
 from pratique_server import __version__
 from pratique_server.errors import CollectorError
 
-COMMANDS = ("serve", "token", "user", "host", "policy", "export", "backup")
+COMMANDS = ("serve", "token", "user", "host", "policy", "export", "backup", "hunt")
 _FAILED, _INTERRUPTED = 2, 130
 
 

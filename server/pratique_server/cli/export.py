@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from pratique_server import moments
 from pratique_server.cli import opening
 from pratique_server.errors import UsageError
+from pratique_server.exports import shapes
 from pratique_server.queries import events, findings, fleet, packages, runs
 from pratique_server.queries.pages import MOST, Page, Window
 from pratique_server.store.store import Store
@@ -32,6 +33,7 @@ def add_parser(subparsers: opening.Parsers) -> None:
     )
     parser.add_argument("what", choices=(*_LISTS, "events"))
     parser.add_argument("--run", metavar="ID", help="for events: of this run")
+    parser.add_argument("--format", choices=("jsonl", "ocsf"), default="jsonl", help="ocsf: findings only")
     parser.add_argument("--since", metavar="TIME", help="RFC 3339; the oldest wanted")
     opening.add_store(parser)
 
@@ -40,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     """Write one JSON object a line."""
     if args.what == "events" and not args.run:
         raise UsageError("events of which run?", "--run ID")
+    if args.format == "ocsf" and args.what != "findings":
+        raise UsageError("only findings have an OCSF shape", "--format jsonl")
     try:
         since = None if args.since is None else moments.parse(args.since)
     except ValueError:
@@ -51,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
                 moments.text(since) or ""
             ):
                 break
-            sys.stdout.write(json.dumps(row, ensure_ascii=True) + "\n")
+            told = shapes.ocsf(row) if args.format == "ocsf" else row
+            sys.stdout.write(json.dumps(told, ensure_ascii=True) + "\n")
     return 0
 
 

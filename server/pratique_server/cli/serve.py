@@ -5,14 +5,18 @@ import asyncio
 import gc
 import logging
 import os
+import platform
+import resource
 import secrets
 import signal
+import socket
 import sys
 from dataclasses import replace
 
 from pratique.api.tokens import JoinToken
 from pratique_server.cli import opening
 from pratique_server.config import Address, Config, address
+from pratique_server.exports import sinks
 from pratique_server.store.store import Store
 
 _TOKEN_SECONDS = 3_600
@@ -27,6 +31,9 @@ def add_parser(subparsers: opening.Parsers) -> None:
     parser.add_argument("--enrol", metavar="ADDR", help="for hosts that want in [the port beside]")
     parser.add_argument("--ui", metavar="ADDR", help="for people and programs, HTTP [127.0.0.1:7480]")
     parser.add_argument("--name", action="append", metavar="NAME", help="by which hosts reach it; repeatable")
+    told = "where new findings go: webhook=URL, ocsf=URL, otlp=URL or syslog=HOST:PORT; repeatable; "
+    told += "$PRATIQUE_SERVER_SECRET signs what goes over HTTP"
+    parser.add_argument("--send", action="append", metavar="SINK", default=[], help=told)
     parser.add_argument("--keep-days", type=int, default=0, metavar="N", help="forget what is older [never]")
 
 
@@ -38,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     import uvloop  # noqa: PLC0415 -- as above
 
     configured = _configured(args)
+    for said in configured.sinks:
+        sinks.sink(said)  # a mistake is told before anything is started
     with opening.store(args) as store:
         uvloop.run(_serve(configured, store))
     return 0
@@ -52,9 +61,20 @@ def _configured(args: argparse.Namespace) -> Config:
         grpc=grpc,
         enrol=address(args.enrol) if args.enrol else beside,
         web=address(args.ui) if args.ui else given.web,
-        names=(*(args.name or ()), *given.names),
+        names=(*(args.name or _own_name()), *given.names),
         keep_days=args.keep_days,
+        sinks=tuple(args.send),
     )
+
+
+def _own_name() -> list[str]:
+    """The name of this machine, where others could find it by that."""
+    name = platform.node()
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        return []
+    return [name] if name else []
 
 
 async def _serve(configured: Config, store: Store) -> None:
@@ -78,8 +98,10 @@ async def _serve(configured: Config, store: Store) -> None:
 
 
 def _tune() -> None:
-    """One thread takes in, one writes: with Python's own 5 ms the writer waits that long after every statement."""
-    sys.setswitchinterval(_SWITCH)
+    """Room for every host's connection; and turns short enough for two threads that wait for each other."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    sys.setswitchinterval(_SWITCH)  # with Python's own 5 ms the writer waits that long after every statement
     gc.collect()
     gc.freeze()  # what is loaded by now stays: no need to look through it again and again
     gc.set_threshold(_GARBAGE, 20, 50)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import zstandard
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from pratique.api.v1 import run_pb2
 from pratique_server import wording
@@ -45,9 +45,14 @@ class Filter:
 _NAMED = {"host": hosts.c.id, "package": packages.c.purl, "run": runs.c.id}
 
 
+def listing() -> Select[Any]:
+    """Findings as lists show them."""
+    return select(*_LISTED).select_from(_FROM)
+
+
 def listed(connection: Connection, wanted: Filter, window: Window) -> Page:
     """Findings, the newest arrival first."""
-    query = select(*_LISTED).select_from(_FROM)
+    query = listing()
     for field in fields(Filter):
         value = getattr(wanted, field.name)
         if value is not None:

@@ -24,6 +24,8 @@ class Rate:
     events: int
     batch: int
     seconds: float
+    payload: float
+    """Compressed bytes of an event on the wire."""
     p50_ms: float
     p99_ms: float
     cpu_us: float
@@ -42,15 +44,9 @@ async def measure(
     seconds, cpu = time.perf_counter() - began, served.cpu() - cpu
     await asyncio.gather(*(channel.close() for channel in channels))
     events, cuts = sum(each.records for each in batches), quantiles(waits, n=100)
-    return Rate(
-        len(senders),
-        events,
-        batches[0].records,
-        seconds,
-        median(waits) * 1e3,
-        cuts[98] * 1e3,
-        cpu / events * 1e6,
-    )
+    payload = sum(len(each.payload) for each in batches) / events
+    times = (median(waits) * 1e3, cuts[98] * 1e3, cpu / events * 1e6)
+    return Rate(len(senders), events, batches[0].records, seconds, payload, *times)
 
 
 async def _send(
@@ -69,6 +65,6 @@ def _channel(sender: Credentials, address: str) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(address, credentials)
 
 
-def made(first: int, events: int, batch: int) -> list[Request]:
-    """Runs of one batch each, so many events in all."""
-    return [load.run(first + number, batch) for number in range(events // batch)]
+def made(first: int, events: int, batch: int, *, real: bool = False) -> list[Request]:
+    """Runs of one batch each, so many events in all, made up or recorded."""
+    return [load.run(first + number, batch, real=real) for number in range(events // batch)]
