@@ -122,7 +122,7 @@ def _audited(played: Played) -> list[dict[str, Any]]:
 
 
 def _row_broken(row: Row, played: Played) -> Iterator[str]:
-    expected, findings = row.backends.get(played.backend), played.outcome.findings
+    expected, findings = row.of(played.backend), played.outcome.findings
     if expected is None or "D" not in expected.marks:
         return
     found = [finding for finding in findings if _matches(row, finding)]

@@ -51,17 +51,17 @@ def play(scenario: Scenario, guard: str, backend: str = "hooks") -> Result:
             world.home.add(place)
         stack.enter_context(_lent(scenario, world))
         before = snapshot()
-        command = _command(scenario, world, guard)
+        command = _command(scenario, world, guard, backend)
         outcome = run(command, world.environment(), world.folder, world.folder / "report.json")
         left = left_since(before)
         return Result(outcome, list(broken(Played(scenario, world, outcome, guard, backend, left))))
 
 
-def _command(scenario: Scenario, world: World, guard: str) -> list[str]:
+def _command(scenario: Scenario, world: World, guard: str, backend: str) -> list[str]:
     install = world.install(*scenario.install, isolated=scenario.isolated)
     if guard == OFF:
         return [str(template() / "bin" / install[0]), *install[1:]]
-    return guarded(install, world.folder / "report.json", "--mode", guard)
+    return guarded(install, world.folder / "report.json", "--mode", guard, "--backend", backend)
 
 
 def _answers(scenario: Scenario, world: World) -> dict[str, bytes]:
@@ -102,6 +102,7 @@ def main() -> int:
     """Play the named scenarios (all by default) and print what each broke."""
     parser = argparse.ArgumentParser(prog="scenarios.runner", description=__doc__.splitlines()[0])
     parser.add_argument("--guard", choices=(OFF, ENFORCE, AUDIT), default=OFF)
+    parser.add_argument("--backend", choices=("hooks", "rootless"), default="hooks")
     parser.add_argument("id", nargs="*", default=names())
     args = parser.parse_args()
     failed = 0
@@ -110,7 +111,7 @@ def main() -> int:
         if reason := missing(scenario):
             sys.stdout.write(f"skip  {name:12} {reason}\n")
             continue
-        result = play(scenario, args.guard)
+        result = play(scenario, args.guard, args.backend)
         failed += bool(result.broken)
         word, seconds = "FAIL" if result.broken else "ok", result.outcome.seconds
         sys.stdout.write(f"{word:5} {name:12} {seconds:5.1f} s  {scenario.title}\n")

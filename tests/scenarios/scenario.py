@@ -39,6 +39,10 @@ class Row:
     """What the finding's target must hold; a string has to be contained, `path|exe` is either key."""
     backends: Mapping[str, Expectation]
 
+    def of(self, backend: str) -> Expectation | None:
+        """What this backend does; where nothing else is written, `rootless` must do what `hooks` does."""
+        return self.backends.get(backend) or (self.backends.get("hooks") if backend == "rootless" else None)
+
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> "Row":
         """From one item of `rows:`."""

@@ -8,15 +8,19 @@ from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 
 # Strongest first. Adding a backend is a line here and a package beside this file.
-_BACKENDS = {"hooks": "pratique.backends.hooks.backend:HooksBackend"}
-_PLANNED = ("lsm", "rootless")
+_BACKENDS = {
+    "hooks": "pratique.backends.hooks.backend:HooksBackend",
+    "rootless": "pratique.backends.rootless.backend:RootlessBackend",
+}
+_PLANNED = ("lsm",)
 
 
 def choose(name: str, host: Host) -> Backend:
     """The backend called `name`, or the first supported one for `auto`; `GuardError` says what each lacks."""
     if name in _PLANNED:
         raise GuardError(
-            f"the {name} backend is not available in this version", "use --backend hooks, as root"
+            f"the {name} backend is not available in this version",
+            "use --backend hooks, as root, or --backend rootless",
         )
     whys = []
     for candidate in _BACKENDS if name == "auto" else (name,):

@@ -1,0 +1,114 @@
+"""What this host lets a process without privilege do: found by doing it in a child."""
+
+import errno
+import os
+import select
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pratique.backends import seccomp, syscalls
+from pratique.backends.base import Support
+from pratique.errors import PratiqueError
+
+_SECONDS = 10
+_MEND = "`pratique doctor` says what this host can do"
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """What worked in a child."""
+
+    landlock: int
+    listener: str = ""
+    """Why there is no listener; empty: there is."""
+    sockets: str = ""
+    """Why a child's sockets cannot be copied; empty: they can."""
+
+
+def capability() -> Support:
+    """Whether a tree can be supervised here; never raises."""
+    try:
+        found = ability()
+    except (OSError, PratiqueError, ValueError) as error:
+        return Support(ok=False, why=f"it could not be tried ({error})", mend=_MEND)
+    if found.listener:
+        return Support(ok=False, why=found.listener, mend=_MEND)
+    if not found.landlock:
+        why = "Landlock is absent or switched off, and there is nothing else here that refuses without privilege"
+        return Support(
+            ok=False, why=why, mend="use a kernel of 5.13 or later with `landlock` in its lsm= list"
+        )
+    if found.sockets:
+        return Support(ok=False, why=found.sockets, mend="run it outside the container, or as root")
+    return Support(ok=True)
+
+
+def ability() -> Ability:
+    """Try each part in a child that leaves nothing behind."""
+    landlock = int(_in_child(lambda: str(_landlock())) or 0)
+    return Ability(landlock, _in_child(_listener), _in_child(_sockets))
+
+
+def _landlock() -> int:
+    abi = syscalls.landlock_abi()
+    if not abi:
+        return 0
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    ruleset = syscalls.landlock_ruleset(1 << 2)
+    syscalls.landlock_restrict(ruleset)
+    try:
+        with open("/proc/self/status", "rb"):  # noqa: PTH123
+            return 0
+    except PermissionError:
+        return abi
+
+
+def _listener() -> str:
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    try:
+        os.close(syscalls.install_listener(seccomp.listening()))
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return "another supervisor listens to this process already (a guarded run, or a sandbox)"
+        return f"no listener for system calls: {error.strerror}"
+    return ""
+
+
+def _sockets() -> str:
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(_SECONDS)
+        signal.pause()
+        os._exit(0)
+    try:
+        os.close(syscalls.pidfd_getfd(os.pidfd_open(pid), 1))
+    except OSError as error:
+        return f"sockets of the command cannot be copied here (pidfd_getfd: {error.strerror})"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return ""
+
+
+def _in_child(trial: Callable[[], str]) -> str:
+    """What the trial says, in a process of its own; what breaks it is said too."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        text = "the child that tried it broke"
+        try:
+            text = trial()
+        except BaseException as error:  # noqa: BLE001
+            text = f"{type(error).__name__}: {error}"
+        finally:
+            os.write(writing, text.encode(errors="replace")[:4096])
+            os._exit(0)
+    os.close(writing)
+    try:
+        if not select.select([reading], [], [], _SECONDS)[0]:
+            os.kill(pid, signal.SIGKILL)
+        return os.read(reading, 4096).decode(errors="replace")
+    finally:
+        os.close(reading)
+        os.waitpid(pid, 0)
