@@ -20,7 +20,7 @@ help: ## list the targets
 
 setup: $(STAMPS)/system $(VENV)/.installed probes ## install what is missing, build the virtual environment and the probes
 
-demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says (root)
+demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says
 	@PYTHONPATH=tests $(BIN)/python -m $(DEMO)
 
 test: setup check ## everything: check, then the tests that need root
@@ -83,8 +83,10 @@ $(STAMPS)/system:
 		echo "Installing: $$missing"; \
 		DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 		touch $@; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "Not root: the rootless backend is set up. The hooks backend would need root, and: $$missing" >&2; \
 	else \
-		echo "Missing, and not to be installed from here (no root, or no apt-get): $$missing" >&2; \
+		echo "Missing, and not to be installed from here (no apt-get): $$missing" >&2; \
 	fi
 
 $(VENV)/.installed: pyproject.toml hatch_build.py | $(STAMPS)/system
@@ -98,6 +100,8 @@ $(VENV)/.installed: pyproject.toml hatch_build.py | $(STAMPS)/system
 	PRATIQUE_SKIP_PROBES=1 $(BIN)/pip install --quiet --disable-pip-version-check -e . -r $(VENV)/dev.txt
 	@touch $@
 
+# Who is not root cannot load probes: then they need not be built either.
 probes: | $(STAMPS)/system
-	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory -s -C probes; \
-	else echo "No clang: the probes are not compiled, and nothing can be guarded." >&2; fi
+	@if [ "$$(id -u)" != 0 ] && [ ! -e $(STAMPS)/system ]; then :; \
+	elif command -v clang >/dev/null; then $(MAKE) --no-print-directory -s -C probes; \
+	else echo "No clang: the probes are not compiled; only the rootless backend can guard." >&2; fi

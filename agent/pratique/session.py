@@ -68,7 +68,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
     started = time.monotonic()
     machine = Host(host.homes(request.environment), host.project_root(request.cwd), _patterns())
     policy = cache.load(_sources(request, machine))
-    backend = choice.choose(request.backend, machine)
+    backend, chosen = choice.choose(request.backend, machine)
     run = Run(
         policy,
         request.argv,
@@ -87,7 +87,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
         raise
     closing = threading.Thread(target=backend.close, name="pratique-close")
     closing.start()
-    return Outcome(run, backend, ended, lost, backend.gaps(), closing)
+    return Outcome(run, backend, ended, lost, [*chosen, *backend.gaps()], closing)
 
 
 def _patterns() -> tuple[Pattern, ...]:

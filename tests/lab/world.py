@@ -9,9 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from lab.errors import LabError
 from lab.homes import Home
 from lab.index import Index
 from lab.ledger import HOMES, new_folder, sweep
+from lab.loopback import Loopback
 from lab.network import METADATA, Network
 from lab.packages import Package, build_sdist
 from lab.sink import Sink
@@ -36,7 +38,7 @@ class World:
     def __enter__(self) -> "World":
         sweep()
         with ExitStack() as stack:
-            self.network = stack.enter_context(Network(self._metadata))
+            self.network = stack.enter_context(Network(self._metadata) if os.geteuid() == 0 else Loopback())
             self.folder, house = new_folder("work"), new_folder("home", HOMES)
             for place in (self.folder, house):
                 stack.callback(shutil.rmtree, place, ignore_errors=True)
@@ -44,8 +46,7 @@ class World:
             stack.callback(_remove_traces, self.token)
             self._open_sinks(stack)
             self.packages = self._build()
-            listener = self.network.listen(self.network.index, _INDEX_PORT)
-            self.index = Index(listener, self.packages)
+            self.index = Index(self._listener(self.network.index, _INDEX_PORT), self.packages)
             stack.callback(self.index.close)
             self._stack = stack.pop_all()
         return self
@@ -103,13 +104,20 @@ class World:
         return folder
 
     def _open_sinks(self, stack: ExitStack) -> None:
-        for port in SINK_PORTS:
-            self.sink.serve(self.network.listen(self.network.sink, port))
-            self.sink.serve(self.network.listen(self.network.sink6, port))
-        self.sink.serve(self.network.listen(self.network.sink, 53, socket.SOCK_DGRAM))
+        tcp = [(host, port) for port in SINK_PORTS for host in (self.network.sink, self.network.sink6)]
         if self._metadata:
-            self.sink.serve(self.network.listen(METADATA, 80))
+            tcp.append((METADATA, 80))
+        opened = [self.network.listen(host, port) for host, port in tcp]
+        opened.append(self.network.listen(self.network.sink, 53, socket.SOCK_DGRAM))
+        for listener in filter(None, opened):
+            self.sink.serve(listener)
         stack.callback(self.sink.close)
+
+    def _listener(self, host: str, port: int) -> socket.socket:
+        listener = self.network.listen(host, port)
+        if listener is None:
+            raise LabError(f"nobody may listen at {host}:{port} here")
+        return listener
 
 
 def _remove_traces(token: str) -> None:

@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _FAMILY = struct.Struct("=H")
 # Where the host lies in an address of each family.
@@ -13,8 +13,7 @@ LIMIT = _LONGEST
 """No address is longer (`sockaddr_storage`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where a socket is to be connected, or something sent to."""
 
     family: int

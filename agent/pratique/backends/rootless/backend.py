@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from pratique import host as this_host
 from pratique.backends import syscalls
@@ -89,7 +88,7 @@ class RootlessBackend:
         """The command with folders that it may fill, and a temporary directory of its own where that is needed."""
         environment = command.environment
         own = self._rooms.temporary(environment.get("TMPDIR") or _TEMPORARY, self._zones)
-        return replace(command, environment={**environment, "TMPDIR": own}) if own else command
+        return Command(command.argv, command.cwd, {**environment, "TMPDIR": own}) if own else command
 
     def _born(self, pid: int) -> None:
         """Label the command, in the thread that forked it."""

@@ -5,7 +5,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pratique.backends import seccomp, syscalls
 from pratique.backends.base import Support
@@ -15,8 +15,7 @@ _SECONDS = 10
 _MEND = "`pratique doctor` says what this host can do"
 
 
-@dataclass(frozen=True, slots=True)
-class Ability:
+class Ability(NamedTuple):
     """What worked in a child."""
 
     landlock: int

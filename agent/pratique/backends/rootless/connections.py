@@ -252,7 +252,7 @@ class Connections:
 
         answer = send(_MSG_DONTWAIT)
         blocking = not flags & _MSG_DONTWAIT and os.get_blocking(held.fileno())
-        if answer == Fail(errno.EAGAIN) and blocking:
+        if isinstance(answer, Fail) and answer.error == errno.EAGAIN and blocking:
             self._later(call, held, lambda: send(0), passed)
             return LATER
         held.close()

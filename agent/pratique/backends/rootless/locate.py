@@ -10,7 +10,7 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pratique.backends import syscalls
 from pratique.backends.rootless.tasks import Task
@@ -20,8 +20,7 @@ NO_MAGIC_LINKS, NO_LINKS = 0x02, 0x04
 _HOW = struct.Struct("=QQQ")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An object, held by an O_PATH descriptor."""
 
     fd: int
@@ -50,8 +49,7 @@ class Found:
         return f"/proc/self/fd/{self.fd}"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A name in a directory that is held."""
 
     parent: int

@@ -3,7 +3,6 @@
 import ctypes
 import os
 import struct
-from dataclasses import dataclass, field
 
 from pratique.backends import syscalls
 from pratique.backends.rootless.tasks import Task
@@ -26,14 +25,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.sendmsg.restype = ctypes.c_ssize_t
 
 
-@dataclass(slots=True)
 class Message:
     """What is to be sent, and to whom; an empty name is the socket's own peer."""
 
-    name: bytes
-    body: bytes
-    control: bytes = b""
-    held: list[int] = field(default_factory=list)
+    def __init__(self, name: bytes, body: bytes, control: bytes = b"") -> None:
+        self.name, self.body, self.control = name, body, control
+        self.held: list[int] = []
 
     def resolved(self, place: int) -> None:
         """Name the unix socket behind a descriptor, so that no name is looked up again."""

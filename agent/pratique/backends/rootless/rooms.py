@@ -7,7 +7,6 @@ with programs are made beforehand; those that stayed empty are removed again.
 
 import os
 import shutil
-import tempfile
 from contextlib import suppress
 
 from pratique.backends.rootless.zones import Zones
@@ -49,7 +48,8 @@ class Rooms:
         place = os.path.realpath(named)
         if zones.is_free(place, read=True, write=True) or not os.access(place, os.W_OK):
             return None
-        self._temporary = tempfile.mkdtemp(prefix="pratique-", dir=place)
+        self._temporary = f"{place}/pratique-{os.urandom(6).hex()}"
+        os.mkdir(self._temporary, 0o700)  # noqa: PTH102
         zones.add(self._temporary)
         return self._temporary
 

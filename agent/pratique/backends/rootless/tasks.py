@@ -10,7 +10,7 @@ import select
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pratique.words import Actor, Stage
 
@@ -22,8 +22,7 @@ _MOST_STEPS = 64
 _IMAGE_FIELDS = slice(23, 26)  # startcode, endcode, startstack: counted from the state on
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """Who a process acts as."""
 
     actor: Actor
@@ -31,8 +30,7 @@ class Label:
     origin: int = 0
 
 
-@dataclass(slots=True)
-class Started:
+class Started(NamedTuple):
     """An exec that was let go on: what it claimed, and what the process was before."""
 
     thread: int
@@ -42,22 +40,20 @@ class Started:
     argv: tuple[str, ...]
 
 
-@dataclass(slots=True, eq=False)
 class Task:
     """One process that is known."""
 
-    pid: int
-    parent: int
-    label: Label
-    pidfd: int
-    image: bytes = b""
-    """What no exec leaves as it was; empty: not looked at yet."""
-    started: Started | None = None
-    forks: bool = False
-    """It has made processes."""
-    pending: bool = False
-    """It waits to be settled."""
-    memory: int = -1
+    def __init__(self, pid: int, parent: int, label: Label, pidfd: int) -> None:
+        self.pid, self.parent, self.label, self.pidfd = pid, parent, label, pidfd
+        self.image = b""
+        """What no exec leaves as it was; empty: not looked at yet."""
+        self.started: Started | None = None
+        """The exec it may be in the middle of."""
+        self.forks = False
+        """It has made processes."""
+        self.pending = False
+        """It waits to be settled."""
+        self.memory = -1
 
     def read(self, address: int, length: int) -> bytes | None:
         """Bytes of its memory, as many as are there; None when there are none or they may not be read."""

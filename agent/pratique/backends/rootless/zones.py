@@ -9,8 +9,8 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from pratique.backends import syscalls
 
@@ -39,8 +39,7 @@ class _Kind(Enum):
     """To open it may mean to wait for somebody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(NamedTuple):
     """A directory with a rule: the object it was when the rule was made, and what is free in it."""
 
     path: str
