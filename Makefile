@@ -13,10 +13,10 @@ STAMPS := .cache/make
 DEMO := lab.demo
 BENCH :=
 
-.PHONY: help setup system probes demo test check test-root bench proto clean
+.PHONY: help setup system probes demo test check test-root test-rootless races bench proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/system $(VENV)/.installed probes ## install what is missing, build the virtual environment and the probes
 
@@ -24,6 +24,7 @@ demo: setup ## a story in under a minute: a clean install, the same with a thief
 	@PYTHONPATH=tests $(BIN)/python -m $(DEMO)
 
 test: setup check ## everything: check, then the tests that need root
+	@$(MAKE) --no-print-directory test-rootless
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-root; else $(not_run); fi
 
 check: setup ## style, types, import contract, unit tests: no root needed
@@ -35,6 +36,12 @@ check: setup ## style, types, import contract, unit tests: no root needed
 
 test-root: setup ## the tests that load probes and refuse acts (root)
 	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m root tests
+
+test-rootless: setup ## the tests that guard without privilege (anybody; root becomes a throw-away user)
+	timeout --kill-after=10 900 $(BIN)/pytest -m rootless tests/rootless
+
+races: setup ## the races against the supervisor in full: 20 000 tries each
+	PRATIQUE_TRIES=20000 timeout --kill-after=10 1800 $(BIN)/pytest -m rootless tests/rootless/test_races.py
 
 bench: setup ## what the guard costs, paired with the bare command; writes docs/benchmarks.md (root)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
