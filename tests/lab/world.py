@@ -21,6 +21,7 @@ from lab.template import template
 
 SINK_PORTS = (8000, 8080, 8443)
 _INDEX_PORT = 8081
+_TIER = "PRATIQUE_ROOTLESS_TIER"
 
 
 class World:
@@ -72,6 +73,7 @@ class World:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_CACHE_DIR": "1",
             "PIP_ROOT_USER_ACTION": "ignore",
+            **{key: value for key, value in os.environ.items() if key == _TIER},
         }
 
     def install(self, *names: str, isolated: bool = False) -> list[str]:

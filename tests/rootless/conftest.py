@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab.demands import demand
+from pratique.backends.rootless.capability import TIER, capability
 from rootless.plain import without_privilege
 
 _HARD_LIMIT = 120
@@ -20,6 +21,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.timeout(_HARD_LIMIT, method="thread"))
 
 
+@pytest.fixture(autouse=True, params=["2", "3"], ids=["tier2", "tier3"])
+def tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each tier that this host has, forced one by one."""
+    monkeypatch.setenv(TIER, request.param)
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def guarded_here() -> None:
     """Do without the test where nobody without privilege can guard a command."""
@@ -27,7 +35,5 @@ def guarded_here() -> None:
 
 
 def _unsupported() -> str | None:
-    from pratique.backends.rootless.capability import capability
-
     support = capability()
     return None if support.ok else support.why

@@ -68,6 +68,8 @@ NOTIFIED = (
     *_REFUSED,
 )
 """What the supervisor of the `rootless` backend is asked about each time, where the machine has such a call."""
+SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
+"""The same where Landlock does not scope signals."""
 _TRACE_ME = 0
 _ADDRESS_OF_SENDTO = 4
 _STREAM_AND_DATAGRAM = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
@@ -91,15 +93,16 @@ def program(machine: str = platform.machine()) -> bytes:
     return b"".join(parts)
 
 
-def listening(machine: str = platform.machine()) -> bytes:
+def listening(machine: str = platform.machine(), *, signals: bool = False) -> bytes:
     """Build the filter of the `rootless` backend: it hands over to a listener what must be decided or told of.
 
-    Only the registers decide here what is handed over, so nothing can be changed behind it.
+    `signals`: those as well. Only the registers decide here what is handed over, so nothing can be changed behind it.
     """
     number = syscalls.numbers(machine)
     parts = [_prologue(machine), _prctl(number)]
     parts += [_when(number[name], _fail(errno.ENOSYS)) for name in _ABSENT if name not in NOTIFIED]
-    parts += [_when(number[name], _return(NOTIFY)) for name in NOTIFIED if name in number]
+    notified = (*NOTIFIED, *SIGNALS) if signals else NOTIFIED
+    parts += [_when(number[name], _return(NOTIFY)) for name in notified if name in number]
     parts.append(_when(number["clone"], _notify_of_processes()))
     parts.append(_when(number["unshare"], _notify_on_bits(0, NEW_NAMESPACE | syscalls.CLONE_NEWTIME)))
     parts.append(_when(number["sendto"], _notify_if_set(_ADDRESS_OF_SENDTO)))

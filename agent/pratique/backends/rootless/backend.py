@@ -8,7 +8,7 @@ from pratique import host as this_host
 from pratique.backends import syscalls
 from pratique.backends.base import Command, Ended, Host, Losses, Support
 from pratique.backends.hooks import endpoints, launch
-from pratique.backends.rootless.capability import capability
+from pratique.backends.rootless.capability import EMULATED, LANDLOCK, capability, tier
 from pratique.backends.rootless.changes import Changes
 from pratique.backends.rootless.confine import Confined
 from pratique.backends.rootless.connections import Connections
@@ -46,7 +46,8 @@ class RootlessBackend:
         self._supervisor: Supervisor | None = None
         self._confined: Confined | None = None
         self._ended: Ended | None = None
-        self._gaps: list[str] = _gaps()
+        self._tier = tier()
+        self._gaps: list[str] = _gaps(self._tier)
 
     def supported(self) -> Support:
         """Whether a child can be confined and answered here."""
@@ -64,7 +65,7 @@ class RootlessBackend:
         self._plan = file_plan(policy, self._host.homes, self._host.project)
         self._guarded = Guarded(self._plan)
         self._quiet = Quiet(self._tasks)
-        self._zones = _zones(self._plan, policy)
+        self._zones = _zones(self._plan, policy, bounded=self._tier == LANDLOCK)
         self._rooms.of_project(self._host.project, self._zones)
         linked = (f"{path} has other names: through those it is not guarded" for path in self._guarded.linked)
         self._gaps += linked
@@ -73,7 +74,7 @@ class RootlessBackend:
         """Start the command behind the ruleset and the filter, and serve it until it runs."""
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
         command = self._roomed(command)
-        confined = self._confined = Confined(self._zones.ruleset())
+        confined = self._confined = Confined(self._zones.ruleset(), signals=not self._scoped())
         self._opened.append(confined.close)
         supervisor = self._supervisor = self._build(confined.start(command, self._born))
         self._watch(supervisor)
@@ -83,6 +84,11 @@ class RootlessBackend:
         if confined.child is None:
             raise GuardError("the command was not started")
         return confined.child.pid
+
+    def _scoped(self) -> bool:
+        """Whether Landlock keeps signals inside, or nothing is to be refused."""
+        scopes = self._tier == LANDLOCK and syscalls.landlock_abi() >= _ABI_SCOPES
+        return scopes or self._policy.mode == "audit"
 
     def _roomed(self, command: Command) -> Command:
         """The command with folders that it may fill, and a temporary directory of its own where that is needed."""
@@ -212,17 +218,25 @@ class RootlessBackend:
             self._opened.pop()()
 
 
-def _zones(plan: FilePlan, policy: Policy) -> Zones:
+def _zones(plan: FilePlan, policy: Policy, *, bounded: bool) -> Zones:
     unreadable = [place.path for place in reachable(plan.read, write=False)]
     unwritable = [place.path for place in reachable([*plan.write, *plan.create], write=True)]
-    return Zones(unreadable, [*unwritable, str(this_host.state_dir())], free=policy.mode == "audit")
+    return Zones(
+        unreadable, [*unwritable, str(this_host.state_dir())], free=policy.mode == "audit", bounded=bounded
+    )
 
 
-def _gaps() -> list[str]:
+def _gaps(chosen: int) -> list[str]:
+    """The tier, and what it leaves open here."""
     abi = syscalls.landlock_abi()
+    if chosen == EMULATED:
+        return [
+            "tier 3 of docs/rootless.md: no Landlock, so every open and change is done by the supervisor",
+            "memory of processes outside is not shut off to the command, the managers and their helpers",
+        ]
     rows = (
-        (_ABI_SCOPES, "signals to processes outside are not scoped (Landlock needs Linux 6.12)"),
         (_ABI_TRUNCATE, "files can be cut short in guarded places that exist (Landlock needs Linux 6.2)"),
         (_ABI_REFER, "renames and links across directories answer EXDEV (Landlock needs Linux 5.19)"),
     )
-    return [text for least, text in rows if abi < least]
+    what = "tier 2 of docs/rootless.md: Landlock refuses, a supervisor does what is allowed"
+    return [what, *(text for least, text in rows if abi < least)]

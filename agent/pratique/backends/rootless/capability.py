@@ -25,6 +25,19 @@ class Ability(NamedTuple):
     """Why a child's sockets cannot be copied; empty: they can."""
 
 
+TIER = "PRATIQUE_ROOTLESS_TIER"
+"""An environment variable that forces a weaker tier (docs/rootless.md): tests use it."""
+LANDLOCK, EMULATED = 2, 3
+
+
+def tier() -> int:
+    """2 where Landlock works, else 3; or the weaker one that was asked for."""
+    asked = os.environ.get(TIER, "")
+    if asked == str(EMULATED) or not syscalls.landlock_abi():
+        return EMULATED
+    return LANDLOCK
+
+
 def capability() -> Support:
     """Whether a tree can be supervised here; never raises."""
     try:
@@ -33,11 +46,6 @@ def capability() -> Support:
         return Support(ok=False, why=f"it could not be tried ({error})", mend=_MEND)
     if found.listener:
         return Support(ok=False, why=found.listener, mend=_MEND)
-    if not found.landlock:
-        why = "Landlock is absent or switched off, and there is nothing else here that refuses without privilege"
-        return Support(
-            ok=False, why=why, mend="use a kernel of 5.13 or later with `landlock` in its lsm= list"
-        )
     if found.sockets:
         return Support(ok=False, why=found.sockets, mend="run it outside the container, or as root")
     return Support(ok=True)

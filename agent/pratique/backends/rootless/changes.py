@@ -180,7 +180,7 @@ class Changes:
         """Judge and do something to an object; `always`: Landlock does not bound it, so nothing goes on."""
         path = task.text(address)
         if not path:
-            return GO_ON if not always else Fail(errno.EFAULT)
+            return Fail(_nameless(path))
         try:
             with located(task, call.thread, directory_number(directory), path) as found:
                 groups = self._guarded.groups("write", found.path, found.key)
@@ -199,7 +199,9 @@ class Changes:
         self, task: Task, call: Call, where: tuple[int, ...], act: Act, do: Callable[[Entry], None]
     ) -> Answer:
         path = task.text(where[1])
-        if not path or self._is_plain(task, call, where[0], path):
+        if not path:
+            return Fail(_nameless(path))
+        if self._is_plain(task, call, where[0], path):
             return GO_ON
         try:
             with entry(task, call.thread, directory_number(where[0]), path) as place:
@@ -234,14 +236,12 @@ class Changes:
     ) -> Iterator[tuple[Entry, Entry] | None]:
         paths = [task.text(address) for _, address in ends]
         old, new = paths
-        if (
-            not old
-            or not new
-            or all(
-                self._is_plain(task, call, where[0], path)
-                for where, path in zip(ends, (old, new), strict=True)
-            )
-        ):
+        if not old or not new:
+            raise OSError(_nameless(old if not old else new), "no name")
+        plain = (
+            self._is_plain(task, call, where[0], path) for where, path in zip(ends, (old, new), strict=True)
+        )
+        if all(plain):
             yield None
             return
         numbers = [directory_number(where[0]) for where in ends]
@@ -292,3 +292,7 @@ class Changes:
         whole = absolute(task, call.thread, directory_number(directory), path)
         folder = os.path.dirname(os.path.normpath(whole or "/"))  # noqa: PTH120
         return whole is None or self._zones.is_free(folder, read=False, write=True)
+
+
+def _nameless(path: str | None) -> int:
+    return errno.EFAULT if path is None else errno.ENOENT

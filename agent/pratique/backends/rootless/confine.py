@@ -26,9 +26,10 @@ class Confined:
     The thread lives until `close`: the command gets SIGKILL when the thread that started it ends.
     """
 
-    def __init__(self, ruleset: int | None) -> None:
+    def __init__(self, ruleset: int | None, *, signals: bool) -> None:
+        """`signals`: the supervisor is asked about those, too."""
         self._ruleset = ruleset
-        self._program = seccomp.listening()
+        self._program = seccomp.listening(signals=signals)
         self._number, self._tell_number = os.pipe()
         self._taken, self._tell_taken = os.pipe()
         self._started = threading.Event()

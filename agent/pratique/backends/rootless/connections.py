@@ -28,7 +28,7 @@ _FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 _MOST_DATA = 1 << 20
 _MSG_DONTWAIT = 0x40
-_WORKERS = 8
+_WORKERS = 32
 _TRUSTED = (Actor.COMMAND, Actor.MANAGER, Actor.HELPER)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -145,29 +145,39 @@ class Connections:
 
     def _connect(self, task: Task, call: Call, held: socket.socket, address: Address) -> Answer:
         if address.path is not None:
-            with held:
-                return self._connect_unix(task, call, held, address.path)
+            return self._connect_unix(task, call, held, address.path)
         if self._refuses(task, held, address):
             held.close()
             return Fail(errno.EPERM)
-        waits = held.type == socket.SOCK_STREAM and os.get_blocking(held.fileno())
-        if not waits:
-            with held:
-                return _connected(held, address.raw)
-        self._later(call, held, lambda: _connected(held, address.raw))
-        return LATER
+        return self._reach(call, held, Message(address.raw, b""))
+
+    def _reach(self, call: Call, held: socket.socket, to: Message) -> Answer:
+        """Connect, in a thread where that may mean to wait: for the peer, or for a server with a full queue."""
+        if held.type != socket.SOCK_DGRAM and os.get_blocking(held.fileno()):
+            self._later(call, held, lambda: _connected(held, to.name), [to])
+            return LATER
+        try:
+            return _connected(held, to.name)
+        finally:
+            held.close()
+            to.close()
 
     def _connect_unix(self, task: Task, call: Call, held: socket.socket, path: str) -> Answer:
+        answer: Answer
         try:
             with located(task, call.thread, syscalls.AT_FDCWD, path) as found:
                 if not stat.S_ISSOCK(found.mode):
-                    return Fail(errno.ECONNREFUSED)
-                if self._refuses_broker(task, found.path, path):
-                    return Fail(errno.EACCES)
-                name = found.again().encode()
-                return _connected(held, socket.AF_UNIX.to_bytes(2, "little") + name + b"\0")
+                    answer = Fail(errno.ECONNREFUSED)
+                elif self._refuses_broker(task, found.path, path):
+                    answer = Fail(errno.EACCES)
+                else:
+                    to = Message(b"", b"")
+                    to.resolved(found.fd)
+                    return self._reach(call, held, to)
         except OSError as error:
-            return Fail(error.errno or errno.ECONNREFUSED)
+            answer = Fail(error.errno or errno.ECONNREFUSED)
+        held.close()
+        return answer
 
     def _refuses_broker(self, task: Task, path: str, spelt: str) -> bool:
         groups = tuple(

@@ -6,6 +6,7 @@ followed, since those would lead to what the supervisor has.
 
 import errno
 import os
+import re
 import stat
 import struct
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pratique.backends.rootless.tasks import Task
 
 _CWD = syscalls.AT_FDCWD
 NO_MAGIC_LINKS, NO_LINKS = 0x02, 0x04
+_OWN_DESCRIPTOR = re.compile(r"/proc/(self|[0-9]{1,10})/fd/([0-9]{1,10})")
 _HOW = struct.Struct("=QQQ")
 
 
@@ -43,6 +45,11 @@ class Found(NamedTuple):
     def is_fifo(self) -> bool:
         """Whether opening it may mean to wait."""
         return stat.S_ISFIFO(self.mode)
+
+    @property
+    def is_proc_file(self) -> bool:
+        """Whether it is a file of /proc: whose, the supervisor would answer for itself."""
+        return self.path.startswith("/proc/") and not self.is_dir
 
     def again(self) -> str:
         """A name by which this very object can be opened."""
@@ -89,6 +96,24 @@ def located(task: Task, thread: int, directory: int, path: str, *, follow: bool 
     finally:
         if start >= 0:
             os.close(start)
+    try:
+        status = os.fstat(fd)
+        yield Found(fd, _name(fd), status.st_mode, (status.st_dev, status.st_ino))
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def held(task: Task, path: str, *, directory: bool) -> Iterator[Found]:
+    """Hold what a path in /proc leads to: a directory, or what one of the caller's descriptors is open on."""
+    match = _OWN_DESCRIPTOR.fullmatch(path)
+    if match is not None and match[1] in ("self", str(task.pid)):
+        fd = os.open(f"/proc/{task.pid}/fd/{match[2]}", os.O_PATH | os.O_CLOEXEC)
+    elif directory:
+        named = path.replace("/proc/self", f"/proc/{task.pid}", 1)
+        fd = open_how(_CWD, named, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, NO_LINKS)
+    else:
+        raise OSError(errno.EACCES, "a link of /proc that leads elsewhere")
     try:
         status = os.fstat(fd)
         yield Found(fd, _name(fd), status.st_mode, (status.st_dev, status.st_ino))

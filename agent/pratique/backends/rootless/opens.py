@@ -11,7 +11,7 @@ from pratique.backends.rootless.answers import GO_ON, LATER, Answer, Descriptor,
 from pratique.backends.rootless.guarded import Guarded
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Call, Listener
-from pratique.backends.rootless.locate import Entry, Found, absolute, directory_number, entry, located
+from pratique.backends.rootless.locate import Entry, Found, absolute, directory_number, entry, held, located
 from pratique.backends.rootless.reach import Reach
 from pratique.backends.rootless.tasks import Task, umask_of
 from pratique.backends.rootless.zones import Zones
@@ -61,21 +61,23 @@ class Opens:
             return GO_ON
         flags, mode, resolve = _HOW.unpack(asked)
         if resolve:
-            return GO_ON
+            return GO_ON if self._zones.bounded else Fail(errno.ENOSYS)
         return self._answer(task, call, directory_number(directory), path, flags, mode)
 
     def _answer(self, task: Task, call: Call, directory: int, address: int, flags: int, mode: int) -> Answer:
         # An O_PATH descriptor reads nothing; what cannot be read here is bounded by Landlock all the same.
         path = None if flags & os.O_PATH else task.text(address)
         if not path or (path.startswith(self._system) and "/../" not in path):
-            return GO_ON
+            return GO_ON if self._zones.bounded or flags & os.O_PATH else Fail(errno.ENOENT)
         whole = absolute(task, call.thread, directory, path)
         if task.label.actor in _TRUSTED and self._is_plain(whole, flags):
             return GO_ON
-        if whole is not None and whole.startswith("/proc/"):
-            return self._reach.open_proc(task, call.thread, whole, flags)
+        asked = _Asked(task, call, directory, path, flags, mode)
         try:
-            return self._look(_Asked(task, call, directory, path, flags, mode))
+            if whole is not None and whole.startswith("/proc/"):
+                answer = self._reach.open_proc(task, call.thread, whole, flags)
+                return answer if self._zones.bounded or answer is not GO_ON else self._own(asked, whole)
+            return self._look(asked)
         except OSError as error:
             return Fail(error.errno or errno.EACCES)
 
@@ -98,7 +100,9 @@ class Opens:
                 if not asked.flags & os.O_CREAT:
                     raise
             except OSError as error:
-                if error.errno == errno.ELOOP:  # a link not to be followed, or one of /proc's
+                if (
+                    error.errno == errno.ELOOP and self._zones.bounded
+                ):  # not to be followed, or one of /proc's
                     return GO_ON
                 raise
             with (
@@ -111,7 +115,7 @@ class Opens:
     def _found(self, asked: "_Asked", found: Found) -> Answer:
         if asked.flags & os.O_CREAT and asked.flags & os.O_EXCL:
             return Fail(errno.EEXIST)
-        if found.is_dir or found.path.startswith("/proc/"):
+        if (found.is_dir or found.path.startswith("/proc/")) and self._zones.bounded:
             return GO_ON
         if self._refuses(asked, found.path, found.key, exists=True):
             return Fail(errno.EACCES)
@@ -123,7 +127,17 @@ class Opens:
         flags = asked.flags & _DONE_HERE | os.O_CLOEXEC | os.O_NOCTTY
         if found.is_fifo:
             return self._wait(asked.call, found, flags, asked.inheritable)
-        return Descriptor(os.open(found.again(), flags), asked.inheritable) if found.is_file else GO_ON
+        if not found.is_file and self._zones.bounded:
+            return GO_ON
+        if found.is_proc_file:
+            return Fail(errno.EACCES)
+        mode = asked.mode & 0o7777 & ~umask_of(asked.task.pid)
+        return Descriptor(os.open(found.again(), flags, mode), asked.inheritable)
+
+    def _own(self, asked: "_Asked", whole: str) -> Answer:
+        """Where nothing bounds what goes on: a directory of /proc, or one of the caller's own descriptors again."""
+        with held(asked.task, whole, directory=bool(asked.flags & os.O_DIRECTORY)) as found:
+            return self._found(asked, found) if not found.is_proc_file else Fail(errno.EACCES)
 
     def _wait(self, call: Call, found: Found, flags: int, inheritable: bool) -> Answer:
         """Open a FIFO in a thread: that waits for the other end."""

@@ -7,9 +7,10 @@ the manager are in the same one. All of this is decided by process numbers in re
 import errno
 import os
 import re
+import signal
 
 from pratique.backends import syscalls
-from pratique.backends.rootless.answers import GO_ON, Answer, Descriptor, Fail
+from pratique.backends.rootless.answers import GO_ON, Answer, Descriptor, Fail, Value
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Call
 from pratique.backends.rootless.locate import NO_LINKS, open_how
@@ -50,6 +51,37 @@ class Reach:
         self._judge.refuses(task, Act.PROC_MEMORY, _OUTSIDE, {"request": "pidfd_getfd"})
         return Fail(errno.EPERM)
 
+    def signal(self, task: Task, call: Call) -> Answer:
+        """`kill` and its kind: one process, or a group that one of them leads."""
+        pid = call.arguments[0] & 0xFFFFFFFF
+        number = pid - (1 << 32) if pid >= 1 << 31 else pid
+        if number == 0:  # its own group: it put itself there, or was put there with its like
+            return GO_ON
+        return Fail(errno.EPERM) if number == -1 or self._refuses_signal(task, abs(number)) else GO_ON
+
+    def pidfd_send_signal(self, task: Task, call: Call) -> Answer:
+        """`pidfd_send_signal(pidfd, signal, …)`: sent here, to the process that was looked at."""
+        number, sent = (argument & 0x7FFFFFFF for argument in call.arguments[:2])
+        try:
+            held = syscalls.pidfd_getfd(task.pidfd, number)
+        except OSError as error:
+            return Fail(error.errno or errno.EBADF)
+        try:
+            if self._refuses_signal(task, _process_of(held)):
+                return Fail(errno.EPERM)
+            signal.pidfd_send_signal(held, sent)
+        except OSError as error:
+            return Fail(error.errno or errno.EPERM)
+        finally:
+            os.close(held)
+        return Value(0)
+
+    def _refuses_signal(self, task: Task, pid: int) -> bool:
+        if self._tasks.label_of(pid) is not None:
+            return False
+        self._judge.refuses(task, Act.PROC_SIGNAL, _OUTSIDE, {"pid": pid, "request": "signal"})
+        return True  # as a Landlock scope would, whoever asks
+
     def open_proc(self, task: Task, thread: int, path: str, flags: int) -> Answer:
         """Open a path that begins in /proc, as the caller would see it."""
         if ".." in path.split("/"):
@@ -84,6 +116,12 @@ class Reach:
         if own.actor in (Actor.COMMAND, Actor.MANAGER, Actor.HELPER):
             return False
         return other.origin != own.origin or not own.origin or other.actor < own.actor
+
+
+def _process_of(pidfd: int) -> int:
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # noqa: PTH123
+        facts = dict(line.split(":", 1) for line in file if ":" in line)
+    return int(facts.get("Pid", "-1"))
 
 
 def _open(path: str, flags: int) -> Answer:

@@ -36,7 +36,7 @@ class Rooms:
     def of_project(self, project: str, zones: Zones) -> None:
         """Make what installs fill, where it would be grey."""
         base = os.path.realpath(project)
-        if zones.is_free(base, read=True, write=True):
+        if zones.is_free(base, read=True, write=True) or not zones.bounded:
             return
         marked = (names for mark, names in _OF_PROJECTS.items() if os.path.lexists(f"{base}/{mark}"))
         for name in dict.fromkeys(name for names in marked for name in names):
@@ -46,7 +46,8 @@ class Rooms:
     def temporary(self, named: str, zones: Zones) -> str | None:
         """Make a temporary directory in place of one that is grey; None when that one is free."""
         place = os.path.realpath(named)
-        if zones.is_free(place, read=True, write=True) or not os.access(place, os.W_OK):
+        free = zones.is_free(place, read=True, write=True) or not zones.bounded
+        if free or not os.access(place, os.W_OK):
             return None
         self._temporary = f"{place}/pratique-{os.urandom(6).hex()}"
         os.mkdir(self._temporary, 0o700)  # noqa: PTH102

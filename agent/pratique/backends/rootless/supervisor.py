@@ -171,6 +171,8 @@ def handlers(
     rows |= {name: getattr(programs, name) for name in ("execve", "execveat")}
     rows |= {name: getattr(reach, name) for name in of_reach}
     rows |= {name: partial(_refused, name, judge) for name in refused.NAMES}
+    rows |= dict.fromkeys(seccomp.SIGNALS, reach.signal)
+    rows["pidfd_send_signal"] = reach.pidfd_send_signal
     rows |= {"fork": _forks, "vfork": _forks, "clone": partial(_clones, rows["clone"])}
     return rows
 

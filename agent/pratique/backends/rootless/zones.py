@@ -59,12 +59,21 @@ class Zone(NamedTuple):
 class Zones:
     """The free directories of one run; in a run that refuses nothing, everything is free."""
 
-    def __init__(self, unreadable: Iterable[str], unwritable: Iterable[str], *, free: bool = False) -> None:
+    def __init__(
+        self,
+        unreadable: Iterable[str],
+        unwritable: Iterable[str],
+        *,
+        free: bool = False,
+        bounded: bool = True,
+    ) -> None:
+        """`bounded`: Landlock holds what is let go on; without it everything is grey, and nothing goes on."""
         self._free = free
+        self.bounded = bounded or free
         self._by_path: dict[str, Zone] = {}
         self.grey: frozenset[str] = frozenset()
         """Directories above a guarded place."""
-        if not free:
+        if not free and bounded:
             self._divide(_real(unreadable), _real(unwritable))
 
     def of(self, path: str) -> Zone | None:
@@ -95,7 +104,7 @@ class Zones:
 
     def ruleset(self) -> int | None:
         """Open the ruleset for this kernel; None where nothing is to be refused."""
-        if self._free:
+        if self._free or not self.bounded:
             return None
         abi = syscalls.landlock_abi()
         change = _CHANGE | (_TRUNCATE if abi >= _ABI_TRUNCATE else 0)
