@@ -43,7 +43,7 @@ test-rootless: setup ## the tests that guard without privilege (anybody; root be
 races: setup ## the races against the supervisor in full: 20 000 tries each
 	PRATIQUE_TRIES=20000 timeout --kill-after=10 1800 $(BIN)/pytest -m rootless tests/rootless/test_races.py
 
-bench: setup ## what the guard costs, paired with the bare command; writes docs/benchmarks.md (root)
+bench: setup ## what the guard costs, paired with the bare command (root: also writes docs/benchmarks.md)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
 proto: setup ## regenerate agent/pratique/api from proto/
