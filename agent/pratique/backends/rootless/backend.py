@@ -12,7 +12,7 @@ from pratique.backends.rootless.capability import EMULATED, LANDLOCK, capability
 from pratique.backends.rootless.changes import Changes
 from pratique.backends.rootless.confine import Confined
 from pratique.backends.rootless.connections import Connections
-from pratique.backends.rootless.guarded import Guarded, reachable
+from pratique.backends.rootless.guarded import Guarded, Patterns, reachable
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Listener
 from pratique.backends.rootless.opens import Opens
@@ -31,6 +31,7 @@ from pratique.words import Actor, Stage
 
 _ABI_REFER, _ABI_TRUNCATE, _ABI_SCOPES = 2, 3, 6
 _SERVE = 0.005
+_NOTHING = ".pratique-awaited"
 _TEMPORARY = "/tmp"  # noqa: S108
 
 
@@ -63,7 +64,8 @@ class RootlessBackend:
         self._opened.append(self._rooms.close)
         self._rooms.of_home(os.environ.get("HOME", ""))
         self._plan = file_plan(policy, self._host.homes, self._host.project)
-        self._guarded = Guarded(self._plan)
+        patterns = Patterns(policy, self._host.homes, self._host.project)
+        self._guarded = Guarded(self._plan, patterns)
         self._quiet = Quiet(self._tasks)
         self._zones = _zones(self._plan, policy, bounded=self._tier == LANDLOCK)
         self._rooms.of_project(self._host.project, self._zones)
@@ -221,9 +223,10 @@ class RootlessBackend:
 def _zones(plan: FilePlan, policy: Policy, *, bounded: bool) -> Zones:
     unreadable = [place.path for place in reachable(plan.read, write=False)]
     unwritable = [place.path for place in reachable([*plan.write, *plan.create], write=True)]
-    return Zones(
-        unreadable, [*unwritable, str(this_host.state_dir())], free=policy.mode == "audit", bounded=bounded
-    )
+    # Where a place may yet come to be, what is made is the supervisor's to look at.
+    unwritable += [f"{folder}/{_NOTHING}" for folder in plan.watch]
+    unwritable.append(str(this_host.state_dir()))
+    return Zones(unreadable, unwritable, free=policy.mode == "audit", bounded=bounded)
 
 
 def _gaps(chosen: int) -> list[str]:

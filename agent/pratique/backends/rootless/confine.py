@@ -6,6 +6,7 @@ exec on, the command has to be served to get anywhere, and whoever starts it wai
 """
 
 import os
+import resource
 import select
 import threading
 import time
@@ -29,6 +30,9 @@ class Confined:
     def __init__(self, ruleset: int | None, *, signals: bool) -> None:
         """`signals`: the supervisor is asked about those, too."""
         self._ruleset = ruleset
+        # Two descriptors are held of each process of the run; the command keeps the limit it would have had.
+        self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._limits[1], self._limits[1]))
         self._program = seccomp.listening(signals=signals)
         self._number, self._tell_number = os.pipe()
         self._taken, self._tell_taken = os.pipe()
@@ -53,6 +57,7 @@ class Confined:
 
     def enter(self) -> None:
         """Confine this process, in the child; `OSError` if that fails."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         if self._ruleset is not None:
             syscalls.landlock_restrict(self._ruleset)

@@ -26,6 +26,7 @@ from pratique.model import Event, Kind
 Handler = Callable[[Task, Call], Answer]
 # So many answers at most before the events of them are carried on.
 _BATCH = 256
+_MOST_ERRORS = 64
 
 
 class Supervisor:
@@ -93,11 +94,22 @@ class Supervisor:
         call = self._listener.receive()
         if call is None:
             return None
+        try:
+            return self._judged(call)
+        except OSError as error:  # the caller went away, or there is no descriptor left: it must not go on
+            self._defect(error)
+            self._listener.fail(call, errno.EPERM)
+            return None
+
+    def _judged(self, call: Call) -> Event | None:
         task, new = self._tasks.of_thread(call.thread)
         self._met(new)
         if task is None:
             self._listener.fail(call, errno.EPERM)
             return None
+        return self._answered(task, call)
+
+    def _answered(self, task: Task, call: Call) -> Event | None:
         if task.started is not None:
             became = self._programs.became(task, call)
             if became is True:
@@ -118,10 +130,14 @@ class Supervisor:
         try:
             answer = self._handlers[call.number](task, call)
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller must get an answer, and that is no)
-            self.failures += 1
-            self.errors.append(f"{type(error).__name__}: {error}")
+            self._defect(error)
             return Fail(errno.EPERM)
         return answer
+
+    def _defect(self, error: Exception) -> None:
+        self.failures += 1
+        if len(self.errors) < _MOST_ERRORS:
+            self.errors.append(f"{type(error).__name__}: {error}")
 
     def _give(self, call: Call, answer: Answer) -> None:
         if isinstance(answer, GoOn):
