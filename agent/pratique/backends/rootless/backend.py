@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pratique import host as this_host
 from pratique.backends import syscalls
 from pratique.backends.base import Command, Ended, Host, Losses, Support
-from pratique.backends.hooks import endpoints, launch
+from pratique.backends.hooks import launch
+from pratique.backends.rootless import hosts
 from pratique.backends.rootless.capability import EMULATED, LANDLOCK, capability, tier
 from pratique.backends.rootless.changes import Changes
 from pratique.backends.rootless.confine import Confined
@@ -159,7 +160,7 @@ class RootlessBackend:
     def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
         """Fix the label, then its allows, then answer the call it waits in."""
         if origin:
-            self._judge.grant(origin, allows, endpoints.resolve(allows))
+            self._judge.grant(origin, allows, hosts.resolve(allows))
         self._relabel(event.pid, Label(settlement.actor, settlement.stage, origin))
         if self._supervisor is not None:
             self._supervisor.settled(event.pid)
