@@ -13,17 +13,19 @@ STAMPS := .cache/make
 DEMO := lab.demo
 BENCH :=
 
-.PHONY: help setup system probes demo test check test-server test-root scenarios bench bench-collector storm proto clean
+.PHONY: help setup system probes demo test check test-server test-rootless test-root scenarios races bench \
+	bench-collector storm proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/system $(VENV)/.installed probes ## install what is missing, build the virtual environment and the probes
 
-demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says (root)
+demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says
 	@PYTHONPATH=tests $(BIN)/python -m $(DEMO)
 
 test: setup check test-server ## everything: check, the collector on PostgreSQL, then the tests that need root
+	@$(MAKE) --no-print-directory test-rootless
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-root; else $(not_run); fi
 
 check: setup ## style, types, import contract, unit tests: no root needed
@@ -43,7 +45,13 @@ test-root: setup ## the tests that load probes and refuse acts (root)
 scenarios: setup ## play every scenario with the guard off, on and auditing; writes docs/scenarios.md (root)
 	PYTHONPATH=tests $(BIN)/python -m scenarios --page
 
-bench: setup ## what the guard costs, paired with the bare command; writes docs/benchmarks.md (root)
+test-rootless: setup ## the tests that guard without privilege (anybody; root becomes a throw-away user)
+	timeout --kill-after=10 900 $(BIN)/pytest -m rootless tests/rootless
+
+races: setup ## the races against the supervisor in full: 20 000 tries each
+	PRATIQUE_TRIES=20000 timeout --kill-after=10 1800 $(BIN)/pytest -m rootless tests/rootless/test_races.py
+
+bench: setup ## what the guard costs, paired with the bare command (root: also writes docs/benchmarks.md)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
 storm: setup ## one real theft among 200,000 opens and 20,000 forks: found, counted, lost, memory (root)
@@ -101,8 +109,10 @@ $(STAMPS)/system:
 		echo "Installing: $$missing"; \
 		DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 		touch $@; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "Not root: the rootless backend is set up. The hooks backend would need root, and: $$missing" >&2; \
 	else \
-		echo "Missing, and not to be installed from here (no root, or no apt-get): $$missing" >&2; \
+		echo "Missing, and not to be installed from here (no apt-get): $$missing" >&2; \
 	fi
 
 $(VENV)/.installed: pyproject.toml hatch_build.py | $(STAMPS)/system
@@ -116,6 +126,8 @@ $(VENV)/.installed: pyproject.toml hatch_build.py | $(STAMPS)/system
 	PRATIQUE_SKIP_PROBES=1 $(BIN)/pip install --quiet --disable-pip-version-check -e '.[uplink,server,hunt]' -r $(VENV)/dev.txt
 	@touch $@
 
+# Who is not root cannot load probes: then they need not be built either.
 probes: | $(STAMPS)/system
-	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory -s -C probes; \
-	else echo "No clang: the probes are not compiled, and nothing can be guarded." >&2; fi
+	@if [ "$$(id -u)" != 0 ] && [ ! -e $(STAMPS)/system ]; then :; \
+	elif command -v clang >/dev/null; then $(MAKE) --no-print-directory -s -C probes; \
+	else echo "No clang: the probes are not compiled; only the rootless backend can guard." >&2; fi

@@ -70,7 +70,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
         resolvers=host.resolvers(),
     )
     policy = cache.load(_sources(request, machine))
-    backend = choice.choose(request.backend, machine)
+    backend, chosen = choice.choose(request.backend, machine)
     run = Run(
         policy,
         request.argv,
@@ -89,7 +89,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
         raise
     closing = threading.Thread(target=backend.close, name="pratique-close")
     closing.start()
-    return Outcome(run, backend, ended, lost, backend.gaps(), closing)
+    return Outcome(run, backend, ended, lost, [*chosen, *backend.gaps()], closing)
 
 
 def _patterns() -> tuple[Pattern, ...]:

@@ -15,6 +15,7 @@ from lab.code_host import CodeHost, publish
 from lab.homes import Home
 from lab.index import Index
 from lab.ledger import HOMES, new_folder, sweep
+from lab.loopback import Loopback
 from lab.names import Resolver
 from lab.network import Network
 from lab.packages import Package, build_sdist, compiled, read_npm
@@ -24,6 +25,8 @@ from lab.room import Room
 from lab.sink import Sink
 from lab.template import template
 
+# Which tier of the rootless backend a test forces.
+_TIER = "PRATIQUE_ROOTLESS_TIER"
 _NAMED = ("index", "registry", "code", "prebuilt", "sink")
 
 
@@ -57,7 +60,7 @@ class World:
     def __enter__(self) -> "World":
         sweep()
         with ExitStack() as stack:
-            self.network = stack.enter_context(Network(self._metadata))
+            self.network = stack.enter_context(Network(self._metadata) if os.geteuid() == 0 else Loopback())
             self.folder, house = new_folder("work"), new_folder("home", HOMES)
             for place in (self.folder, house):
                 stack.callback(shutil.rmtree, place, ignore_errors=True)
@@ -102,6 +105,7 @@ class World:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_CACHE_DIR": "1",
             "PIP_ROOT_USER_ACTION": "ignore",
+            **{key: value for key, value in os.environ.items() if key == _TIER},
         }
 
     def install(self, *names: str, isolated: bool = False) -> list[str]:

@@ -250,12 +250,14 @@ def _udp(decoys: Decoys, _: Path) -> None:
 
 @_attempt("net.connect.raw")
 def _raw(_: Decoys, evidence: Path) -> None:
+    _with_privilege()
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as opened:
         evidence.write_text(str(opened.family))
 
 
 @_attempt("net.connect.packet")
 def _packet(_: Decoys, evidence: Path) -> None:
+    _with_privilege()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as opened:
         evidence.write_text(str(opened.family))
 
@@ -343,6 +345,7 @@ def _unshare(_: Decoys, evidence: Path) -> None:
 
 @_attempt("mount")
 def _mount(decoys: Decoys, evidence: Path) -> None:
+    _with_privilege()
     place = str(decoys.home / "run")
     syscalls.mount(place, place, syscalls.MS_BIND)
     evidence.write_text(place)
@@ -353,6 +356,12 @@ def _ring(_: Decoys, evidence: Path) -> None:
     parameters = ctypes.create_string_buffer(120)
     ring = syscalls.call("io_uring_setup", 1, parameters)
     evidence.write_text(str(Path(f"/proc/self/fd/{ring}").readlink()))
+
+
+def _with_privilege() -> None:
+    """Get the privilege that an act needs as anybody may: over namespaces of one's own."""
+    if os.geteuid() != 0:
+        syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
 
 
 def _planted(decoys: Decoys, evidence: Path) -> Path:

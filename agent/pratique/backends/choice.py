@@ -1,5 +1,6 @@
 """Which backend guards a run: the first that refuses something here, unless one is asked for."""
 
+import os
 from importlib import import_module
 
 from pratique.backends.base import Backend, Host, Support
@@ -7,22 +8,33 @@ from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 
 # Strongest first. Adding a backend is a line here and a package beside this file.
-_BACKENDS = {"hooks": "pratique.backends.hooks.backend:HooksBackend"}
-_PLANNED = ("lsm", "rootless")
+_BACKENDS = {
+    "hooks": "pratique.backends.hooks.backend:HooksBackend",
+    "rootless": "pratique.backends.rootless.backend:RootlessBackend",
+}
+_OF_ROOT = ("hooks",)
+_PLANNED = ("lsm",)
 
 
-def choose(name: str, host: Host) -> Backend:
-    """The backend called `name`, or the first supported one for `auto`; `GuardError` says what each lacks."""
+def choose(name: str, host: Host) -> tuple[Backend, list[str]]:
+    """The backend called `name`, or the first supported one for `auto`, and what is to be said of the choice.
+
+    `GuardError` says what each lacks.
+    """
     if name in _PLANNED:
         raise GuardError(
-            f"the {name} backend is not available in this version", "use --backend hooks, as root"
+            f"the {name} backend is not available in this version",
+            "use --backend hooks, as root, or --backend rootless",
         )
     whys = []
     for candidate in _BACKENDS if name == "auto" else (name,):
+        if (refused := _unprivileged(candidate)) is not None:
+            whys.append((candidate, refused))
+            continue
         backend = _load(candidate, host)
         support = _supported(backend)
         if support.ok:
-            return backend
+            return backend, [f"guarded by the {candidate} backend: {other} {why.why}" for other, why in whys]
         whys.append((candidate, support))
     what = "; ".join(f"{candidate}: {support.why}" for candidate, support in whys)
     raise GuardError(f"no backend can guard here ({what}); nothing was started", whys[0][1].mend)
@@ -31,6 +43,13 @@ def choose(name: str, host: Host) -> Backend:
 def every(host: Host) -> list[Backend]:
     """Each backend of this version, strongest first, whether or not it works here."""
     return [_load(name, host) for name in _BACKENDS]
+
+
+def _unprivileged(name: str) -> Support | None:
+    """Why a backend need not be tried by who is not root: to load one costs a start-up."""
+    if name in _OF_ROOT and os.geteuid() != 0:
+        return Support(ok=False, why="needs root", mend="run pratique as root, or with sudo")
+    return None
 
 
 def _supported(backend: Backend) -> Support:

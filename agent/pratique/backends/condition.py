@@ -13,7 +13,9 @@ _GUARDIAN = "pratique-guard"
 def facts() -> dict[str, str]:
     """What people need to know to mend a gap; `unknown` where the host does not say."""
     return {
-        "user": "root" if os.geteuid() == 0 else f"uid {os.geteuid()}: the hooks backend needs root",
+        "user": "root"
+        if os.geteuid() == 0
+        else f"uid {os.geteuid()}: the rootless backend guards; hooks needs root",
         "kernel types (BTF)": "present" if Path("/sys/kernel/btf/vmlinux").exists() else "missing",
         "cgroup v2": _cgroup2() or "not mounted",
         "pid namespace": _pid_namespace(),

@@ -3,7 +3,8 @@
 Claims are what the mechanisms of a wrapped run can promise; `proof` lowers a row to what it observes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pratique.backends import proof
 from pratique.backends.base import Backend, Host
@@ -21,9 +22,22 @@ _AT_OPEN = "killed when the open returns, before the first write"
 _AT_EXEC = "killed at exec, before its first instruction"
 
 
-def prove(backend_factory: Callable[[Host], Backend]) -> list[Coverage]:
-    """Try every row on a backend made for the decoys; `GuardError` when it cannot be started."""
-    return proof.prove(backend_factory, ROWS)
+def prove(
+    backend_factory: Callable[[Host], Backend], claims: Mapping[str, tuple[Level, str]] | None = None
+) -> list[Coverage]:
+    """Try every row on a backend made for the decoys; `GuardError` when it cannot be started.
+
+    `claims`: level and reason by row, for a backend of other mechanisms than those of `ROWS`.
+    """
+    return proof.prove(backend_factory, rows(claims or {}))
+
+
+def rows(claims: Mapping[str, tuple[Level, str]]) -> list[Attempt]:
+    """The same rows with the claims of another backend."""
+    return [
+        replace(row, claim=claims[row.id][0], reason=claims[row.id][1]) if row.id in claims else row
+        for row in ROWS
+    ]
 
 
 def _left(name: str) -> Witness:

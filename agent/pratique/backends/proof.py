@@ -27,6 +27,9 @@ _SIGKILL = 9
 _PACKAGE = Settlement(Actor.PACKAGE, Stage.SCRIPT, new_origin=True, reason="coverage proof")
 _SOURCE = str(Path(__file__).parents[2])
 
+UNTRIED = "could not be tried here"
+"""How the reason of a row begins whose control failed: without the guard it did not happen either."""
+
 Witness = Callable[[Ground], bool]
 """Whether the act happened, seen from outside the guard."""
 
@@ -74,7 +77,7 @@ def observed(trial: Trial) -> Level:
 def judge(attempt: Attempt, control: Trial, guarded: Trial) -> Coverage:
     """Turn a pair of trials into a row: the weaker of what was observed and what is claimed."""
     if not control.happened:
-        return _row(attempt, Level.BLIND, f"could not be tried here: {_why(control)}")
+        return _row(attempt, Level.BLIND, f"{UNTRIED}: {_why(control)}")
     level = max(observed(guarded), attempt.claim)
     if level == attempt.claim:
         return _row(attempt, level, attempt.reason)
@@ -91,9 +94,11 @@ def prove(backend_factory: Callable[[Host], Backend], attempts: Sequence[Attempt
 
 
 class _PrivateMounts:
-    """The control's only confinement: what it mounts is gone with it."""
+    """The control's only confinement: what it mounts is gone with it. Without privilege it can mount nothing."""
 
     def enter(self) -> None:
+        if os.geteuid() != 0:
+            return
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.mount("none", "/", syscalls.MS_REC | syscalls.MS_SLAVE)
 

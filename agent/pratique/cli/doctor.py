@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from pratique import __version__, host, managers
-from pratique.backends import choice, condition, memory
+from pratique.backends import choice, condition, memory, proof
 from pratique.backends.base import Backend, Host, Support
 from pratique.errors import GuardError
 from pratique.model import Coverage
@@ -47,6 +47,7 @@ def _examine() -> dict[str, Any]:
         "trouble": trouble,
         "tried": [{"backend": backend.name, **support._asdict()} for backend, support in tried],
         "coverage": [_row(row) for row in rows],
+        "gaps": list(working.gaps()) if working else [],
         "host": condition.facts(),
         "left_over": condition.left_over(),
     }
@@ -106,14 +107,23 @@ def _covered(found: dict[str, Any]) -> list[str]:
 
 def _uncovered(found: dict[str, Any]) -> list[str]:
     weak = [row for row in found["coverage"] if row["level"] in (Level.BLIND.word, Level.KILLED_AFTER.word)]
-    if not weak:
-        return []
-    lines = ["not covered, or only after the act"]
-    lines += [f"  {row['act']:<13} {row['when']}: {row['reason']}" for row in weak]
-    return [
-        *lines,
-        "  a kernel that loads BPF LSM programs would cover these; that backend is not available yet",
-    ]
+    untried = [row for row in weak if row["reason"].startswith(proof.UNTRIED)]
+    lines = _listed("not tried: here nobody can do these, guarded or not", untried)
+    weak = [row for row in weak if row not in untried]
+    lines += _listed("not covered, or only after the act", weak)
+    if weak:
+        lines.append(
+            "  a kernel that loads BPF LSM programs would cover these; that backend is not available yet"
+        )
+    return [*lines, *_gaps(found)]
+
+
+def _listed(title: str, rows: list[dict[str, Any]]) -> list[str]:
+    return [title, *(f"  {row['act']:<13} {row['when']}: {row['reason']}" for row in rows)] if rows else []
+
+
+def _gaps(found: dict[str, Any]) -> list[str]:
+    return ["gaps of this host", *(f"  {line}" for line in found["gaps"])] if found["gaps"] else []
 
 
 def _host(found: dict[str, Any]) -> list[str]:
