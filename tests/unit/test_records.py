@@ -16,6 +16,7 @@ from pratique import resources
 from pratique.backends.hooks import capability, records, syscalls, tokens
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell
 from pratique.backends.hooks.tables import allow_key, cells, path_key
+from pratique.backends.lsm import mirrors
 from pratique.managers.base import Pattern
 from pratique.words import Act, Action, Actor, Stage
 
@@ -47,6 +48,11 @@ MIRRORS = {
     "guarded": records.CGuarded,
     "allowed_key": records.CAllowedKey,
     "path_key": records.CPathKey,
+    "object": mirrors.CObject,
+    "name_key": mirrors.CNameKey,
+    "glob_key": mirrors.CGlobKey,
+    "glob": mirrors.CGlob,
+    "settings": mirrors.CSettings,
 }
 
 
@@ -101,7 +107,11 @@ def _enum(btf: list[dict[str, Any]], name: str) -> list[int]:
         ("memory_how", list(range(1, len(records.MEMORY_HOW)))),
         ("token_role", list(range(tokens.INTERPRETER, tokens.BARE + 1))),
         ("watch_kind", [0, *range(syscalls._PATH, syscalls._FILTERED + 1)]),
-        ("allowed_use", [records.ALLOWED_WRITE, records.ALLOWED_IPC, records.ALLOWED_EXEC]),
+        (
+            "allowed_use",
+            [records.ALLOWED_WRITE, records.ALLOWED_IPC, records.ALLOWED_EXEC, records.ALLOWED_READ],
+        ),
+        ("object_flag", [int(flag) for flag in mirrors.Below]),
         ("counter", list(range(len(records.COUNTERS)))),
     ],
 )

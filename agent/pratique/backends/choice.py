@@ -8,8 +8,13 @@ from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 
 # Strongest first. Adding a backend is a line here and a package beside this file.
-_BACKENDS = {"hooks": "pratique.backends.hooks.backend:HooksBackend"}
-_PLANNED = ("lsm", "rootless")
+_BACKENDS = {
+    "lsm": "pratique.backends.lsm.backend:LsmBackend",
+    "hooks": "pratique.backends.hooks.backend:HooksBackend",
+}
+_PLANNED = ("rootless",)
+# Only another boot changes these answers: trying each time would slow every run of those whose kernel says no.
+_LASTING = ("lsm",)
 
 
 def choose(name: str, host: Host) -> Backend:
@@ -21,7 +26,7 @@ def choose(name: str, host: Host) -> Backend:
     whys = []
     for candidate in _BACKENDS if name == "auto" else (name,):
         backend = _load(candidate, host)
-        support = _supported(backend)
+        support = supported(backend)
         if support.ok:
             return backend
         whys.append((candidate, support))
@@ -34,10 +39,12 @@ def every(host: Host) -> list[Backend]:
     return [_load(name, host) for name in _BACKENDS]
 
 
-def _supported(backend: Backend) -> Support:
-    """A yes is remembered for this boot; a no is asked again, since it may have been mended."""
+def supported(backend: Backend) -> Support:
+    """Whether it works here. A yes is remembered for this boot; a no is asked again where it may have been mended."""
     found = remembered(
-        f"support-{backend.name}", lambda: asdict(backend.supported()), lambda value: value["ok"]
+        f"support-{backend.name}",
+        lambda: asdict(backend.supported()),
+        lambda value: value["ok"] or backend.name in _LASTING,
     )
     return Support(**found)
 

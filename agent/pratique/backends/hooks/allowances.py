@@ -38,6 +38,7 @@ class Allowances:
 
     def _objects(self, origin: int, allow: Allow) -> None:
         kinds = (
+            (self.files.read, Act.FILE_READ, allow.read, records.ALLOWED_READ),
             (self.files.write, Act.FILE_WRITE, allow.write, records.ALLOWED_WRITE),
             (self.files.ipc, Act.IPC_CONNECT, allow.ipc, records.ALLOWED_IPC),
         )

@@ -29,7 +29,8 @@ from pratique.words import Act, Action, Actor, Level, Stage
 
 _MOST_SOCKETS = 64
 """That a directory of sockets is listed for."""
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (guarded, not used)
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 (guarded, not used)
+"""Where files have no disk behind them."""
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 
 
@@ -79,7 +80,7 @@ class HooksBackend:
             self._files.exec,
             self._judge.allows,
             self._judge.labelled,
-            dict.fromkeys(_temporary(), "code.hidden-temp"),
+            dict.fromkeys(temporary(), "code.hidden-temp"),
         )
         self._opened.append(self._guard.stop)
         fds = self._probes.fds()
@@ -95,26 +96,29 @@ class HooksBackend:
 
     def _name_objects(self, files: FilePlan) -> None:
         """Give the kernel the keys of what it decides by inode; what does not exist has none."""
-        self._probes.add_exec_dir(_SHARED_MEMORY, "code.shm")
-        for folder in _temporary():
+        self._probes.add_exec_dir(SHARED_MEMORY, "code.shm")
+        for folder in temporary():
             self._probes.add_exec_dir(folder, "code.hidden-temp")
         for path, group in _sockets(files.ipc):
             self._probes.add_ipc_key(path, group)
         self._probes.guard_writes(files.write)
         self._allowances = Allowances(
-            self._probes, files, self._host.homes, self._host.project, [_SHARED_MEMORY, *_temporary()]
+            self._probes, files, self._host.homes, self._host.project, [SHARED_MEMORY, *temporary()]
         )
 
     def spawn(self, command: Command) -> int:
         """Start the command labelled, behind the static layer."""
         layer = self._layer()
-        self._gaps = [*self._guard.gaps, *layer.gaps]
+        self._gaps = [*self._guard_gaps(), *layer.gaps]
         try:
             self._child = launch.spawn(command, layer, self._label_command)
         finally:
             layer.close()
         self._wait.register(self._child.pidfd, select.EPOLLIN)
         return self._child.pid
+
+    def _guard_gaps(self) -> Sequence[str]:
+        return self._guard.gaps
 
     def _layer(self) -> StaticLayer | RecordingLayer:
         policy = self._judge.policy
@@ -212,14 +216,21 @@ class HooksBackend:
     def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
         """Fix the label, then its allows, then let the process make its first step."""
         if origin:
-            self._judge.grant(origin, allows)
-            for address, port in endpoints.resolve(allows):
-                self._probes.allow_net(origin, address, port)
-            self._gaps += self._allowances.grant(origin, allows)
+            self._grant(origin, allows)
         self._probes.set_label(event.pid, settlement.actor, settlement.stage, origin, must_exist=True)
         self._authors.settled(event.pid, Author(origin, settlement.stage, settlement.actor))
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
+
+    def _grant(self, origin: int, allows: Sequence[Allow]) -> None:
+        self._judge.grant(origin, allows)
+        self._allow(origin, allows)
+
+    def _allow(self, origin: int, allows: Sequence[Allow]) -> None:
+        """Give the kernel the origin's allows."""
+        for address, port in endpoints.resolve(allows):
+            self._probes.allow_net(origin, address, port)
+        self._gaps += self._allowances.grant(origin, allows)
 
     def refuse(self, event: Event) -> None:
         """End the stopped process of a pending exec."""
@@ -288,7 +299,8 @@ def _sockets(places: Iterable[Place]) -> Iterable[tuple[str, str]]:
         yield agent, "ipc.agents"
 
 
-def _temporary() -> list[str]:
+def temporary() -> list[str]:
+    """The directories for temporary files, existing ones once."""
     named = os.path.realpath(os.environ.get("TMPDIR") or _TEMPORARY[0])
     return [folder for folder in dict.fromkeys((*_TEMPORARY, named)) if Path(folder).is_dir()]
 

@@ -52,6 +52,9 @@ _LOCKDOWN = Path("/sys/kernel/security/lockdown")
 class Probes:
     """Labels, decisions and records of one run. `load`, then `attach`, then label the command."""
 
+    tracing: Sequence[str] = _TRACING
+    """Programs that are attached where their sections say."""
+
     def __init__(
         self,
         plan: Plan,
@@ -84,7 +87,7 @@ class Probes:
     def attach(self) -> None:
         """Put every program in force; on failure `GuardError`, and nothing stays attached."""
         try:
-            for name in _TRACING:
+            for name in self.tracing:
                 self._links[name] = self._loaded.attach(name)
             self._attach_cgroup()
         except OSError as error:

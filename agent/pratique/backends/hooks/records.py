@@ -17,9 +17,9 @@ TAINTED = 1
 TRUNCATED, EXEC_PENDING, UNREAD = 1, 2, 4
 ALLOWED, SEND, SOCKET = 1, 2, 4
 SHM, HIDDEN_TEMP = 1 << 2, 1 << 3
-ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC = 1, 2, 3
+ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC, ALLOWED_READ = 1, 2, 3, 4
 PATH_KEPT = 248
-MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ")
+MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ", "kill")
 COUNTERS = ("exec", "fork", "exit", "connect", "dns", "open", "listen", "ipc", "ring", "labels", "reads")
 
 
