@@ -89,7 +89,11 @@ long BPF_PROG(on_load_data, int id, bool contents, int before)
 	return verdict(judge_call(ACT_KERNEL_BPF, CALL_NUMBER(175, 105), false, false));
 }
 
+#ifdef FMOD_RET
+HOOK(create_user_ns)
+#else
 HOOK(userns_create)
+#endif
 long BPF_PROG(on_userns, const struct cred *cred, int before)
 {
 	return verdict(before || judge_call(ACT_NS_ENTER, CALL_NUMBER(272, 97), false, false));

@@ -13,7 +13,7 @@ from pratique.backends.hooks.probes import Probes
 from pratique.errors import PratiqueError
 from pratique.words import Act, Action, Actor, Stage
 
-_SECONDS = 20
+_SECONDS = 60
 _RUN = 1
 _LOOPBACK = len(CODE_GROUPS) + 1
 _SEPARATOR = "\0"

@@ -4,7 +4,7 @@ import select
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pratique.backends.base import Host, Support
+from pratique.backends.base import Host, Losses, Support
 from pratique.backends.hooks.allowances import Allowances
 from pratique.backends.hooks.authors import Authors
 from pratique.backends.hooks.backend import SHARED_MEMORY, HooksBackend, temporary
@@ -18,6 +18,12 @@ from pratique.model import Coverage, Event, Kind
 from pratique.policy.lower import FilePlan, file_plan, lower
 from pratique.policy.model import Allow, Policy
 from pratique.words import Act, Action, Actor, Stage
+
+
+class _Mark(RecordingLayer):
+    """Refuses nothing, and nothing is missed by that."""
+
+    gaps = ()
 
 
 class LsmBackend(HooksBackend):
@@ -70,10 +76,14 @@ class LsmBackend(HooksBackend):
 
     def _layer(self) -> RecordingLayer:
         """Nothing is left to a static layer; its mark lets an inner run know of this one."""
-        return RecordingLayer()
+        return _Mark()
 
     def _guard_gaps(self) -> Sequence[str]:
         return self._gaps
+
+    def losses(self) -> Losses:
+        """The kernel's own losses: nobody else judges."""
+        return self._lsm.losses()
 
     def events(self, timeout: float) -> Iterable[Event]:
         """What the kernel programs tell."""

@@ -18,6 +18,7 @@ from pratique.words import Act, Action, Actor, Stage
 
 _RUN = 1
 _GROUP = "self-check"
+_LABELS, _RING = 64, 1 << 16
 
 # One cell: package code may not read the one file.
 _PLAN = Plan(
@@ -44,6 +45,7 @@ def _try() -> str:
     for attachment in OBJECTS:
         try:
             _refuses(attachment)
+            _loads(attachment)
         except GuardError as error:
             failures.append(f"{attachment}: {error.what.splitlines()[0]}")
         else:
@@ -55,7 +57,7 @@ def _try() -> str:
 
 def _refuses(attachment: str) -> None:
     """Return when a labelled child's open fails as told and an unlabelled one's does not; else `GuardError`."""
-    probes = Probes(attachment, _PLAN, _RUN, (), label_slots=64, ring_bytes=1 << 16)
+    probes = Probes(attachment, _PLAN, _RUN, (), only=("file_open",), label_slots=_LABELS, ring_bytes=_RING)
     try:
         probes.load()
         probes.attach()
@@ -68,6 +70,15 @@ def _refuses(attachment: str) -> None:
         probes.close()
     if (free, held) != (0, errno.EPERM):
         raise GuardError(f"attaches but does not refuse (open: {free} unlabelled, {held} labelled)")
+
+
+def _loads(attachment: str) -> None:
+    """Return when the kernel takes the other programs, too."""
+    probes = Probes(attachment, _PLAN, _RUN, (), label_slots=_LABELS, ring_bytes=_RING)
+    try:
+        probes.load()
+    finally:
+        probes.close()
 
 
 def _list(probes: Probes, path: str) -> None:

@@ -9,7 +9,7 @@ from pratique.backends import libbpf
 from pratique.backends.hooks import early, probes
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.lsm.mirrors import CSettings
-from pratique.backends.lsm.programs import OBJECTS, PROGRAMS, fitting
+from pratique.backends.lsm.programs import ELSEWHERE, OBJECTS, PROGRAMS, fitting
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
 
@@ -26,21 +26,22 @@ class Probes(probes.Probes):
         run: int,
         patterns: Sequence[Pattern],
         *,
+        only: Sequence[str] = (),
         label_slots: int = early.LABEL_SLOTS,
         ring_bytes: int = early.RING_BYTES,
     ) -> None:
+        """`only`: the hooks to answer; all of them if none are named."""
         super().__init__(plan, run, patterns, label_slots=label_slots, ring_bytes=ring_bytes)
         self._attachment = attachment
         types = libbpf.KernelTypes()
         try:
-            self._fitting = [program.name for program in fitting(attachment, types)]
+            found = fitting(attachment, types)
+            self._fitting = [program.name for program in found if not only or program.hook in only]
         finally:
             types.close()
         self.tracing = (*_SHARED, *self._fitting)
-        self.missing = sorted(
-            {program.hook for program in PROGRAMS}
-            - {program.hook for program in PROGRAMS if program.name in self._fitting}
-        )
+        held = {program.hook for program in PROGRAMS if program.name in self._fitting}
+        self.missing = sorted({program.hook for program in PROGRAMS} - held - ELSEWHERE)
         """Hooks that this kernel does not have."""
 
     def confine(self, *, confine: bool) -> None:

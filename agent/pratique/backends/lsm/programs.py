@@ -52,11 +52,14 @@ PROGRAMS = (
 )
 
 
+ELSEWHERE = frozenset({"file_truncate"})
+"""Hooks whose acts another one sees on kernels without them: there path_truncate sees every truncation."""
+
 OBJECTS = {"lsm": "lsm.bpf.o", "fmod_ret": "fmod_ret.bpf.o"}
 """Ways to attach, the better first, and the object that holds the programs for each."""
 # The two name the same function differently, here and there also by another word.
 _FUNCTIONS = {"lsm": "bpf_lsm_{}", "fmod_ret": "security_{}"}
-_CALLERS = {"bprm_check_security": "bprm_check"}
+_CALLERS = {"bprm_check_security": "bprm_check", "userns_create": "create_user_ns"}
 
 
 def function(attachment: str, hook: str) -> str:
