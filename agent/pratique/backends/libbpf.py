@@ -201,7 +201,7 @@ class KernelTypes:
 
 
 _INFO_BYTES = 232
-_VERIFIED_AT = 216
+_MISSED_AT, _VERIFIED_AT = 208, 216
 
 
 class Object:
@@ -226,11 +226,11 @@ class Object:
 
     def verified(self, name: str) -> int:
         """How many instructions the kernel followed to accept a loaded program."""
-        info, size = ctypes.create_string_buffer(_INFO_BYTES), c_uint32(_INFO_BYTES)
-        fd = library().bpf_program__fd(self._program(name))
-        if library().bpf_obj_get_info_by_fd(fd, info, byref(size)):
-            raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
-        return c_uint32.from_buffer(info, _VERIFIED_AT).value
+        return c_uint32.from_buffer(self._info(name), _VERIFIED_AT).value
+
+    def missed(self, name: str) -> int:
+        """How often a program was passed over because it was running already on that processor."""
+        return c_uint64.from_buffer(self._info(name), _MISSED_AT).value
 
     def load(self) -> None:
         """Give everything to the kernel; OSError with the kernel's reason if it refuses."""
@@ -268,6 +268,13 @@ class Object:
         if pointer is None:
             raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
         return Link(pointer)
+
+    def _info(self, name: str) -> "ctypes.Array[ctypes.c_char]":
+        info, size = ctypes.create_string_buffer(_INFO_BYTES), c_uint32(_INFO_BYTES)
+        fd = library().bpf_program__fd(self._program(name))
+        if library().bpf_obj_get_info_by_fd(fd, info, byref(size)):
+            raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
+        return info
 
     def _map(self, name: str) -> int:
         return self._named("map", name, library().bpf_object__find_map_by_name)

@@ -104,7 +104,7 @@ _Keyed = tuple[Stage, Actor, Act, str, bool]
 
 def _cells(policy: Policy, names: Sequence[str], *, objects: bool) -> Iterable[tuple[_Keyed, Decision]]:
     keys = _object_keys(policy) if objects else _write_keys(policy)
-    for key in (*_asked(policy, names), *keys):
+    for key in dict.fromkeys((*_asked(policy, names), *keys)):
         stage, actor, act, name, tainted = key
         # Mapping a program is starting it by other means.
         found = policy.decide(stage, actor, act, [name], tainted)

@@ -6,7 +6,7 @@ A row here says what is used, not how well it works on a host: that is proved by
 from pratique.words import Act
 
 # Backends of this version; the others are designed and not built yet.
-BUILT = ("hooks",)
+BUILT = ("hooks", "lsm")
 
 ANY = "*"
 _CHANGES = (
@@ -36,32 +36,44 @@ _TABLE: dict[tuple[Act, str], dict[str, str]] = {
     },
     (Act.FILE_CREATE, "file"): {
         "hooks": "fanotify on the parent, at the open (an empty file may stay)",
-        "lsm": "inode_create",
+        "lsm": "path_mknod, path_mkdir: nothing is left behind",
     },
-    **{(act, "file"): {"hooks": _STATIC, "lsm": "path and inode hooks"} for act in _CHANGES},
+    **{(act, "file"): {"hooks": _STATIC, "lsm": "the path hook of the act"} for act in _CHANGES},
     (Act.NET_CONNECT, "net"): {
         "hooks": "cgroup connect and sendmsg",
-        "lsm": "socket_connect",
+        "lsm": "cgroup connect and sendmsg",
         "rootless": "proxy",
     },
-    (Act.NET_CONNECT, "code"): {"hooks": "cgroup connect, sock_create and post_bind", "lsm": "socket hooks"},
+    (Act.NET_CONNECT, "code"): {
+        "hooks": "cgroup connect, sock_create and post_bind",
+        "lsm": "the same, and socket_create",
+    },
     (Act.NET_CONNECT, ANY): {
         "hooks": "cgroup connect and sendmsg",
-        "lsm": "socket_connect",
+        "lsm": "cgroup connect and sendmsg",
         "rootless": "proxy",
     },
-    (Act.NET_DNS, ANY): {"hooks": "cgroup egress: the question is dropped at send", "lsm": "cgroup egress"},
-    (Act.IPC_CONNECT, "ipc"): {"hooks": "masked in a wrapped run where static", "lsm": "unix_stream_connect"},
+    (Act.NET_DNS, ANY): {"hooks": "cgroup egress: the question is dropped at send", "lsm": "the same"},
+    (Act.IPC_CONNECT, "ipc"): {
+        "hooks": "masked in a wrapped run where static",
+        "lsm": "unix_stream_connect, unix_may_send",
+    },
     (Act.PROC_MEMORY, "code"): {
         "hooks": "killed at the call, before it happens",
         "lsm": "ptrace_access_check",
     },
     (Act.PROC_MEMORY, ANY): {"hooks": "killed at the call, before it happens", "lsm": "ptrace_access_check"},
     (Act.PROC_SIGNAL, ANY): {"hooks": "Landlock scope in a wrapped run", "lsm": "task_kill"},
-    (Act.KERNEL_BPF, ANY): {"hooks": "system call filter in a wrapped run", "lsm": "bpf"},
+    (Act.KERNEL_BPF, ANY): {
+        "hooks": "system call filter in a wrapped run",
+        "lsm": "bpf, perf_event_open, kernel_read_file, kernel_load_data",
+    },
     (Act.NS_ENTER, ANY): {"hooks": "not prevented", "lsm": "userns_create"},
     (Act.MOUNT, ANY): {"hooks": "not prevented", "lsm": "sb_mount, move_mount"},
-    (Act.RING, ANY): {"hooks": "system call filter in a wrapped run (ENOSYS)", "lsm": "uring hooks"},
+    (Act.RING, ANY): {
+        "hooks": "system call filter in a wrapped run (ENOSYS)",
+        "lsm": "inode_init_security_anon; acts on a ring meet every other hook",
+    },
     (Act.PRIV_GAIN, ANY): {"lsm": "task_fix_setuid"},
     (Act.EXEC_MAP, "code"): {"lsm": "mmap_file, file_mprotect"},
 }

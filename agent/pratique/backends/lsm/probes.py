@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pratique import resources
 from pratique.backends import libbpf
+from pratique.backends.base import Losses
 from pratique.backends.hooks import early, probes
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.lsm.mirrors import CSettings
@@ -55,6 +56,12 @@ class Probes(probes.Probes):
     def verified(self) -> dict[str, int]:
         """Instructions that the kernel followed, by program."""
         return {name: self._loaded.verified(name) for name in self.tracing}
+
+    def losses(self) -> Losses:
+        """What this run lost so far; an answer that was passed over is a loss like an unread argument."""
+        lost = super().losses()
+        missed = sum(self._loaded.missed(name) for name in self.tracing)
+        return Losses(lost.ring, lost.labels, lost.reads + missed)
 
     def pin(self, folder: Path) -> None:
         """Keep every link, and the labels, although the agent dies."""
