@@ -16,6 +16,8 @@ class Support:
     ok: bool
     why: str = ""
     mend: str = ""
+    lasting: bool = False
+    """A no that only another boot changes: it need not be asked again."""
 
 
 @dataclass(frozen=True, slots=True)

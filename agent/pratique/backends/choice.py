@@ -13,8 +13,6 @@ _BACKENDS = {
     "hooks": "pratique.backends.hooks.backend:HooksBackend",
 }
 _PLANNED = ("rootless",)
-# Only another boot changes these answers: trying each time would slow every run of those whose kernel says no.
-_LASTING = ("lsm",)
 
 
 def choose(name: str, host: Host) -> Backend:
@@ -31,7 +29,7 @@ def choose(name: str, host: Host) -> Backend:
             return backend
         whys.append((candidate, support))
     what = "; ".join(f"{candidate}: {support.why}" for candidate, support in whys)
-    raise GuardError(f"no backend can guard here ({what}); nothing was started", whys[0][1].mend)
+    raise GuardError(f"no backend can guard here ({what}); nothing was started", whys[-1][1].mend)
 
 
 def every(host: Host) -> list[Backend]:
@@ -44,7 +42,7 @@ def supported(backend: Backend) -> Support:
     found = remembered(
         f"support-{backend.name}",
         lambda: asdict(backend.supported()),
-        lambda value: value["ok"] or backend.name in _LASTING,
+        lambda value: value["ok"] or value["lasting"],
     )
     return Support(**found)
 

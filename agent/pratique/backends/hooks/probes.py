@@ -76,7 +76,7 @@ class Probes:
 
     def load(self) -> None:
         """Give the programs to the kernel and fill their maps; nothing acts yet."""
-        _check_host()
+        check_host()
         try:
             self._object = self._load()
             self._fill()
@@ -302,7 +302,8 @@ class Probes:
         return groups.index(group) + 1 if group in groups else 0
 
 
-def _check_host() -> None:
+def check_host() -> None:
+    """`GuardError` where no kernel program of ours could work."""
     if os.geteuid() != 0:
         raise GuardError("the hooks backend needs root", "run pratique as root, or with sudo")
     if not host.in_first_pid_namespace():

@@ -4,11 +4,13 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pratique.backends.base import Support
 from pratique.backends.hooks import capability as shared
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Plan
+from pratique.backends.hooks.probes import check_host
 from pratique.backends.lsm.objects import Entries, Meaning, Objects
 from pratique.backends.lsm.pins import ROOT
 from pratique.backends.lsm.probes import Probes
@@ -18,6 +20,7 @@ from pratique.words import Act, Action, Actor, Stage
 
 _RUN = 1
 _GROUP = "self-check"
+_ANOTHER_BOOT = "boot with `bpf` in lsm=, on a kernel that lets programs be attached"
 _LABELS, _RING = 64, 1 << 16
 
 # One cell: package code may not read the one file.
@@ -35,10 +38,12 @@ _PLAN = Plan(
 
 def capability() -> Support:
     """Whether either attachment refuses a real open; `why` names the one that does."""
-    return shared.answered(_try)
+    support = shared.answered(_try)
+    return replace(support, lasting=support.mend == _ANOTHER_BOOT)
 
 
 def _try() -> str:
+    check_host()
     if not (ROOT / ".").exists() or not os.access(ROOT, os.W_OK):
         raise GuardError(f"no BPF file system at {ROOT}", f"mount -t bpf bpf {ROOT}")
     failures = []
