@@ -56,6 +56,7 @@ def _install(kind: str, argv: list[str], guard: list[str]) -> dict[str, object]:
     project = ROOT / "project"
     project.mkdir(exist_ok=True)
     (project / "package.json").write_text('{"name": "project", "version": "1.0.0"}')
+    print(kind, *command[-6:], file=sys.stderr, flush=True)
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     told = json.loads(report.read_text())["findings"] if guard else []
     return {

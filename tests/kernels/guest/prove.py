@@ -3,7 +3,7 @@
 import json
 import sys
 
-from pratique.backends import choice
+from pratique.backends import choice, memory
 from pratique.backends.base import Host
 
 
@@ -18,7 +18,7 @@ def main(name: str) -> None:
             "level": row.level.word,
             "why": row.reason,
         }
-        for row in backend.coverage()
+        for row in memory.coverage(backend)
     ]
     print(json.dumps(rows))
 
