@@ -14,7 +14,7 @@ from kernels.machine import Machine
 from kernels.parity import Parity
 from lab.demands import demand
 
-_HARD_LIMIT = 600
+_HARD_LIMIT = 1200
 _MATRIX = matrix.read()
 # `make test` proves each kernel in its own way to boot; `make test-kernels` proves all of them.
 _ALL = os.environ.get("PRATIQUE_KERNELS") == "all"

@@ -14,7 +14,7 @@ def installs(booted: tuple[Machine, Boot]) -> dict[str, Any]:
     """What came of each install in this machine."""
     machine, boot = booted
     done = machine.run(
-        "python3", "/opt/guest/installs.py", boot.backend, seconds=480, PYTHONPATH="/opt/pratique"
+        "python3", "/opt/guest/installs.py", boot.backend, seconds=900, PYTHONPATH="/opt/pratique"
     )
     assert done.status == 0, done.output
     found: dict[str, Any] = json.loads(done.output.splitlines()[-1])
@@ -24,7 +24,7 @@ def installs(booted: tuple[Machine, Boot]) -> dict[str, Any]:
 @pytest.mark.parametrize("manager", ["pip", "npm"])
 def test_a_thief_gets_nothing_and_is_named(installs: dict[str, Any], manager: str) -> None:
     """Unguarded it takes the secret and plants its line; guarded neither, and each finding names the package."""
-    free, held = installs[f"{manager} thief unguarded"], installs[f"{manager} thief"]
+    free, held = installs[manager]["free"], installs[manager]["held"]
     assert (free["status"], free["leaked"], free["planted"]) == (0, True, True), free["said"]
     assert (held["leaked"], held["planted"]) == (False, False), held["said"]
     denied = {each["rule"]: each for each in held["findings"] if each["action"] != "audited"}
@@ -35,8 +35,8 @@ def test_a_thief_gets_nothing_and_is_named(installs: dict[str, Any], manager: st
 
 
 @pytest.mark.parametrize("manager", ["pip", "npm"])
-def test_an_honest_package_is_installed(installs: dict[str, Any], manager: str) -> None:
-    """Nothing is refused that an install needs."""
-    held = installs[f"{manager} honest"]
-    assert held["status"] == 0, held["said"]
-    assert [each for each in held["findings"] if each["action"] != "audited"] == []
+def test_the_honest_package_beside_it_is_installed(installs: dict[str, Any], manager: str) -> None:
+    """Nothing is refused that an install needs, and nobody is blamed for another."""
+    held = installs[manager]["held"]
+    assert held["installed"], held["said"]
+    assert [each for each in held["findings"] if "honest" in str(each["package"])] == []

@@ -47,6 +47,12 @@ def _package(name: str, code: str) -> Path:
     return packed
 
 
+def _installed(kind: str, project: Path) -> bool:
+    if kind == "npm":
+        return (project / "node_modules/honest/package.json").exists()
+    return subprocess.run(["pip", "show", "-q", "honest"], check=False).returncode == 0
+
+
 def _install(kind: str, argv: list[str], guard: list[str]) -> dict[str, object]:
     taken = ROOT / f"taken-{kind}"
     taken.unlink(missing_ok=True)
@@ -56,7 +62,6 @@ def _install(kind: str, argv: list[str], guard: list[str]) -> dict[str, object]:
     project = ROOT / "project"
     project.mkdir(exist_ok=True)
     (project / "package.json").write_text('{"name": "project", "version": "1.0.0"}')
-    print(kind, *command[-6:], file=sys.stderr, flush=True)
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     told = json.loads(report.read_text())["findings"] if guard else []
     return {
@@ -67,12 +72,13 @@ def _install(kind: str, argv: list[str], guard: list[str]) -> dict[str, object]:
             {key: found[key] for key in ("rule", "action", "act", "actor", "package", "level")}
             for found in told
         ],
+        "installed": _installed(kind, project),
         "said": (done.stdout + done.stderr)[-1500:],
     }
 
 
 def main(backend: str) -> None:
-    """Print what came of each install."""
+    """Print what came of each install, without and with the guard."""
     SECRET.parent.mkdir(exist_ok=True)
     SECRET.write_text("canary")
     places = {"secret": SECRET, "start": START}
@@ -85,18 +91,12 @@ def main(backend: str) -> None:
     npm = ["npm", "install", "--offline", "--no-audit", "--no-fund", "--foreground-scripts"]
     guard = ["pratique", "run", "--backend", backend]
     os.environ["npm_config_cache"] = str(ROOT / "cache")  # noqa: SIM112 (its name)
-    print(
-        json.dumps(
-            {
-                "pip thief unguarded": _install("pip", [*pip, "thief"], []),
-                "pip thief": _install("pip", [*pip, "thief"], guard),
-                "pip honest": _install("pip", [*pip, "honest"], guard),
-                "npm thief unguarded": _install("npm", [*npm, str(thief)], []),
-                "npm thief": _install("npm", [*npm, str(thief)], guard),
-                "npm honest": _install("npm", [*npm, str(honest)], guard),
-            }
-        )
-    )
+    both = {"pip": [*pip, "thief", "honest"], "npm": [*npm, str(thief), str(honest)]}
+    found = {
+        kind: {"free": _install(kind, argv, []), "held": _install(kind, argv, guard)}
+        for kind, argv in both.items()
+    }
+    print(json.dumps(found))
 
 
 main(sys.argv[1])
