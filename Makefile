@@ -13,7 +13,7 @@ STAMPS := .cache/make
 DEMO := lab.demo
 BENCH :=
 
-.PHONY: help setup system probes demo test check test-root setup-kernels test-kernels bench proto clean
+.PHONY: help setup system probes demo test check test-root setup-kernels test-kernels test-each-kernel bench proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
