@@ -13,8 +13,8 @@ STAMPS := .cache/make
 DEMO := lab.demo
 BENCH :=
 
-.PHONY: help setup system probes demo test check test-server test-rootless test-root scenarios races bench \
-	bench-collector storm proto clean
+.PHONY: help setup system probes demo test check test-server test-rootless test-root scenarios races \
+	setup-kernels test-kernels test-each-kernel bench bench-collector storm proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,9 +24,9 @@ setup: $(STAMPS)/system $(VENV)/.installed probes ## install what is missing, bu
 demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says
 	@PYTHONPATH=tests $(BIN)/python -m $(DEMO)
 
-test: setup check test-server ## everything: check, the collector on PostgreSQL, then the tests that need root
+test: setup check test-server ## everything: check, the collector on PostgreSQL, without privilege, as root, in booted kernels
 	@$(MAKE) --no-print-directory test-rootless
-	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-root; else $(not_run); fi
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-root test-each-kernel; else $(not_run); fi
 
 check: setup ## style, types, import contract, unit tests: no root needed
 	$(BIN)/ruff check .
@@ -50,6 +50,14 @@ test-rootless: setup ## the tests that guard without privilege (anybody; root be
 
 races: setup ## the races against the supervisor in full: 20 000 tries each
 	PRATIQUE_TRIES=20000 timeout --kill-after=10 1800 $(BIN)/pytest -m rootless tests/rootless/test_races.py
+
+test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; one table (root)
+	PRATIQUE_KERNELS=all $(kernel_tests)
+
+test-each-kernel: setup setup-kernels
+	$(kernel_tests)
+
+kernel_tests = PRATIQUE_MUST_RUN=1 timeout --kill-after=10 2400 $(BIN)/pytest -m kernels -s tests/kernels
 
 bench: setup ## what the guard costs, paired with the bare command (root: also writes docs/benchmarks.md)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
@@ -99,6 +107,9 @@ not_run = echo; echo "Not root: these tests did not run (sudo make test-root run
 
 # The stamp is laid only when nothing is missing, so a machine that was short of something is asked again.
 $(STAMPS)/system:
+	$(install_missing)
+
+define install_missing
 	@mkdir -p $(@D)
 	@missing=$$($(missing)); missing=$${missing//$$'\n'/ }; \
 	as_root=; [ "$$(id -u)" = 0 ] || as_root="sudo -n"; \
@@ -114,6 +125,15 @@ $(STAMPS)/system:
 	else \
 		echo "Missing, and not to be installed from here (no apt-get): $$missing" >&2; \
 	fi
+endef
+
+# The emulator and what makes a root file system: only for the tests in booted kernels.
+KERNEL_NEEDS := qemu-system-x86=qemu-system-x86_64 mmdebstrap=mmdebstrap e2fsprogs=mke2fs
+
+setup-kernels: ; @$(MAKE) --no-print-directory $(STAMPS)/kernels NEEDS="$(KERNEL_NEEDS)"
+
+$(STAMPS)/kernels:
+	$(install_missing)
 
 $(VENV)/.installed: pyproject.toml hatch_build.py | $(STAMPS)/system
 	@test -x $(BIN)/python || { \

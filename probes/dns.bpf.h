@@ -134,7 +134,7 @@ static __always_inline __u32 load(struct __sk_buff *skb, struct reading *reading
 static __always_inline void put(struct reading *reading, __u8 c)
 {
 	/* One stays for the zero that ends a whole name. */
-	if (reading->length >= NAME_KEPT - 1) {
+	if (reading->length >= HOST_KEPT - 1) {
 		reading->state = READ_BAD;
 		return;
 	}
@@ -173,7 +173,7 @@ static long turn_letter(__u64 i, struct walking *walking)
 {
 	struct reading *reading = walking->reading;
 
-	if (i >= reading->length || i >= NAME_KEPT)
+	if (i >= reading->length || i >= HOST_KEPT)
 		return 1;
 	reading->name.key.name[i] = reading->name.text[(reading->length - 1 - i) & 0xff];
 	return 0;
@@ -194,7 +194,7 @@ static __always_inline bool read_question(struct reading *reading)
 	bpf_loop((reading->size - DNS_HEADER) & 0x1ff, read_letter_of_name, &walking, 0);
 	if (reading->state != READ_NAME)
 		return false;
-	bpf_loop(NAME_KEPT, turn_letter, &walking, 0);
+	bpf_loop(HOST_KEPT, turn_letter, &walking, 0);
 	return true;
 }
 
@@ -249,11 +249,11 @@ static __always_inline int judge_question(struct __sk_buff *skb, struct reading 
 	bool locked = decide(&net->head, GROUP_NONE);
 	int verdict;
 
-	reading->name.key.prefix = 32 + 8 * NAME_KEPT;
+	reading->name.key.prefix = 32 + 8 * HOST_KEPT;
 	reading->name.key.origin = net->head.origin;
 	if (!sound) {
 		net->flags |= NET_MALFORMED;
-	} else if (minded(&net->head) && !locked && bpf_map_lookup_elem(&names, &reading->name.key)) {
+	} else if (minded(&net->head) && !locked && bpf_map_lookup_elem(&hosts, &reading->name.key)) {
 		net->flags |= NET_ALLOWED;
 		net->head.action = ACTION_ALLOW;
 		net->head.would = 0;

@@ -6,7 +6,7 @@
 
 /* A name as it was asked for. */
 struct answer {
-	struct name_key key;
+	struct host_key key;
 	char text[256];
 };
 
@@ -14,9 +14,9 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 16384);
-	__type(key, struct name_key);
-	__type(value, struct name_allow);
-} names SEC(".maps");
+	__type(key, struct host_key);
+	__type(value, struct host_allow);
+} hosts SEC(".maps");
 
 /* The resolvers that the host is set up with. */
 struct {
@@ -59,13 +59,13 @@ static __always_inline struct answer *name_of(const struct net_record *net)
 /* Whether the origin may reach this name at the port. */
 static __always_inline bool name_allowed(const struct answer *name, __u16 port)
 {
-	struct name_allow *allow = bpf_map_lookup_elem(&names, &name->key);
+	struct host_allow *allow = bpf_map_lookup_elem(&hosts, &name->key);
 	bool found = false;
 
 	if (!allow)
 		return false;
 #pragma unroll
-	for (int i = 0; i < NAME_PORTS; i++)
+	for (int i = 0; i < HOST_PORTS; i++)
 		found |= allow->port[i] == port;
 	return found;
 }

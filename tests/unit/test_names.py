@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from pratique import host
 from pratique.backends.hooks import endpoints
-from pratique.backends.hooks.mirrors import CNameKey
-from pratique.backends.hooks.tables import address_key, name_key
+from pratique.backends.hooks.mirrors import CHostKey
+from pratique.backends.hooks.tables import address_key, host_key
 from pratique.policy.allows import matches_host
 from pratique.policy.model import Allow
 
@@ -19,9 +19,9 @@ _NAME = st.lists(_LABEL, min_size=1, max_size=6).map(".".join)
 
 def covers(pattern: str, name: str) -> bool:
     """What the kernel's longest-prefix table says: the entry's bits lead the name spelt backwards."""
-    entry = name_key(1, pattern)
+    entry = host_key(1, pattern)
     assert entry is not None
-    held = CNameKey.from_buffer_copy(entry)
+    held = CHostKey.from_buffer_copy(entry)
     spelt = name.lower()[::-1].encode() + b"\0"
     octets = (held.prefix - 32) // 8
     return spelt.ljust(248, b"\0")[:octets] == bytes(held.name)[:octets]
@@ -40,7 +40,7 @@ def test_the_table_means_what_the_policy_means(name: str, other: str, wild: bool
 )
 def test_what_the_table_cannot_hold_has_no_key(pattern: str) -> None:
     """It is reported as a gap instead of meaning something else."""
-    assert name_key(1, pattern) is None
+    assert host_key(1, pattern) is None
 
 
 def test_a_narrow_pattern_has_the_ports_of_the_wider() -> None:

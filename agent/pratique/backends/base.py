@@ -14,6 +14,8 @@ class Support(NamedTuple):
     ok: bool
     why: str = ""
     mend: str = ""
+    lasting: bool = False
+    """A no that only another boot changes: it need not be asked again."""
 
 
 class Host(NamedTuple):

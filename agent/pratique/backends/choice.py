@@ -9,11 +9,11 @@ from pratique.errors import GuardError
 
 # Strongest first. Adding a backend is a line here and a package beside this file.
 _BACKENDS = {
+    "lsm": "pratique.backends.lsm.backend:LsmBackend",
     "hooks": "pratique.backends.hooks.backend:HooksBackend",
     "rootless": "pratique.backends.rootless.backend:RootlessBackend",
 }
-_OF_ROOT = ("hooks",)
-_PLANNED = ("lsm",)
+_OF_ROOT = ("lsm", "hooks")
 
 
 def choose(name: str, host: Host) -> tuple[Backend, list[str]]:
@@ -21,23 +21,18 @@ def choose(name: str, host: Host) -> tuple[Backend, list[str]]:
 
     `GuardError` says what each lacks.
     """
-    if name in _PLANNED:
-        raise GuardError(
-            f"the {name} backend is not available in this version",
-            "use --backend hooks, as root, or --backend rootless",
-        )
     whys = []
     for candidate in _BACKENDS if name == "auto" else (name,):
         if (refused := _unprivileged(candidate)) is not None:
             whys.append((candidate, refused))
             continue
         backend = _load(candidate, host)
-        support = _supported(backend)
+        support = supported(backend)
         if support.ok:
             return backend, [f"guarded by the {candidate} backend: {other} {why.why}" for other, why in whys]
         whys.append((candidate, support))
     what = "; ".join(f"{candidate}: {support.why}" for candidate, support in whys)
-    raise GuardError(f"no backend can guard here ({what}); nothing was started", whys[0][1].mend)
+    raise GuardError(f"no backend can guard here ({what}); nothing was started", whys[-1][1].mend)
 
 
 def every(host: Host) -> list[Backend]:
@@ -52,10 +47,12 @@ def _unprivileged(name: str) -> Support | None:
     return None
 
 
-def _supported(backend: Backend) -> Support:
-    """A yes is remembered for this boot; a no is asked again, since it may have been mended."""
+def supported(backend: Backend) -> Support:
+    """Whether it works here. A yes is remembered for this boot; a no is asked again where it may have been mended."""
     found = remembered(
-        f"support-{backend.name}", lambda: backend.supported()._asdict(), lambda value: value["ok"]
+        f"support-{backend.name}",
+        lambda: backend.supported()._asdict(),
+        lambda value: value["ok"] or value["lasting"],
     )
     return Support(**found)
 

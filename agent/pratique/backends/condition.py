@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pratique import host
+from pratique.backends.lsm import pins
 
 _GUARDIAN = "pratique-guard"
 
@@ -43,9 +44,9 @@ def _orphans() -> Iterator[str]:
 
 
 def _pins() -> Iterator[str]:
-    root = Path("/sys/fs/bpf")
-    with suppress(OSError):
-        yield from (f"pinned object {path}" for path in root.glob("pratique*"))
+    for folder in pins.abandoned():
+        count = len(pins.labelled(folder))
+        yield f"{folder}: its agent is gone, {count} processes are still refused; `pratique doctor --cleanup`"
 
 
 def _cgroup2() -> str | None:

@@ -3,7 +3,7 @@
 Claims are what the mechanisms of a wrapped run can promise; `proof` lowers a row to what it observes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from pratique.backends import proof
@@ -23,13 +23,10 @@ _AT_EXEC = "killed at exec, before its first instruction"
 
 
 def prove(
-    backend_factory: Callable[[Host], Backend], claims: Mapping[str, tuple[Level, str]] | None = None
+    backend_factory: Callable[[Host], Backend], rows: Sequence[Attempt] | None = None
 ) -> list[Coverage]:
-    """Try every row on a backend made for the decoys; `GuardError` when it cannot be started.
-
-    `claims`: level and reason by row, for a backend of other mechanisms than those of `ROWS`.
-    """
-    return proof.prove(backend_factory, rows(claims or {}))
+    """Try every row on a backend made for the decoys; `GuardError` when it cannot be started."""
+    return proof.prove(backend_factory, ROWS if rows is None else rows)
 
 
 def rows(claims: Mapping[str, tuple[Level, str]]) -> list[Attempt]:
@@ -147,4 +144,44 @@ ROWS: tuple[Attempt, ...] = (
     _kernel("mount", Act.MOUNT, "any", _FILTER),
     _kernel("ring", Act.RING, "io_uring", _FILTER),
 )  # fmt: skip
-"""Every row; each act of the closed list has at least one."""
+"""Every row of `hooks`; each act of the closed list has at least one."""
+
+_HOOKS_OF_LSM = {
+    "file.read": "file_open",
+    "file.write": "file_open",
+    "file.create": "path_mknod, path_mkdir",
+    "file.rename": "path_rename",
+    "file.link": "path_link, path_symlink",
+    "file.remove": "path_unlink, path_rmdir",
+    "file.truncate": "path_truncate, file_truncate",
+    "file.setattr": "path_chmod, path_chown",
+    "exec": "bprm_check_security",
+    "exec.map": "mmap_file, file_mprotect",
+    "priv.gain": "bprm_check_security",
+    "ipc.connect": "unix_stream_connect, unix_may_send",
+    "proc.memory": "ptrace_access_check",
+    "proc.signal": "task_kill",
+    "kernel.bpf": "bpf, perf_event_open",
+    "ns.enter": "userns_create",
+    "mount": "sb_mount, move_mount",
+    "ring": "inode_init_security_anon; acts on a ring meet every other hook",
+}
+_SEEN_BY_LSM = {
+    "exec.fresh": "audited: installers do this",
+    "exec.map": "audited where a rule asks for it",
+    "net.listen": "audited",
+}
+
+
+def _in_kernel(row: Attempt) -> Attempt:
+    if row.id in _SEEN_BY_LSM:
+        return replace(row, claim=Level.SEEN, reason=_SEEN_BY_LSM[row.id])
+    if row.id == "net.connect.packet":
+        return replace(row, reason="socket_create")
+    if row.act.word not in _HOOKS_OF_LSM:
+        return row
+    return replace(row, claim=_E, reason=_HOOKS_OF_LSM[row.act.word])
+
+
+LSM_ROWS = tuple(map(_in_kernel, ROWS))
+"""The same rows where the kernel itself answers."""

@@ -253,7 +253,7 @@ def _rows() -> tuple[Row, ...]:
         (Act.NET_CONNECT, "net.global"),
         (Act.NET_CONNECT, "net.raw-socket"),
     ]
-    audited = [(Act.EXEC, "code.fresh"), (Act.NET_LISTEN, "*")]
+    audited = [(Act.EXEC, "code.fresh"), (Act.EXEC_MAP, "code.fresh"), (Act.NET_LISTEN, "*")]
     return (
         *(_row(act, group, Action.DENY) for act, group in denied),
         *(_row(act, group, Action.AUDIT) for act, group in audited),

@@ -60,6 +60,8 @@ class Trial:
     happened: bool
     told: bool = False
     """An event of the backend told of it."""
+    refused: bool = False
+    """And said that it was refused: a program in between may have kept the error from its author."""
 
 
 def observed(trial: Trial) -> Level:
@@ -69,7 +71,7 @@ def observed(trial: Trial) -> Level:
         return Level.BLIND
     if outcome.signal == _SIGKILL:
         return Level.KILLED_AFTER if trial.happened else Level.KILLED_BEFORE
-    if not trial.happened and outcome.error:
+    if not trial.happened and (outcome.error or trial.refused):
         return Level.ENFORCED
     return Level.SEEN if trial.happened and trial.told else Level.BLIND
 
@@ -166,14 +168,13 @@ def _trials(ground: Ground, attempts: Sequence[Attempt], events: Sequence[Event]
     for line in (ground.evidence("outcomes") or "").splitlines():
         name, pid, error, signal = json.loads(line)
         outcomes[name] = Outcome(pid, error, signal)
-    return {
-        attempt.id: Trial(
-            outcomes.get(attempt.id),
-            attempt.witness(ground),
-            any(_tells(event, attempt, outcomes.get(attempt.id)) for event in events),
-        )
-        for attempt in attempts
-    }
+    return {attempt.id: _trial(ground, attempt, outcomes.get(attempt.id), events) for attempt in attempts}
+
+
+def _trial(ground: Ground, attempt: Attempt, outcome: Outcome | None, events: Sequence[Event]) -> Trial:
+    telling = [event for event in events if _tells(event, attempt, outcome)]
+    refused = any(event.level is Level.ENFORCED for event in telling)
+    return Trial(outcome, attempt.witness(ground), bool(telling), refused)
 
 
 def _tells(event: Event, attempt: Attempt, outcome: Outcome | None) -> bool:

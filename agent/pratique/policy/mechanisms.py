@@ -6,7 +6,7 @@ A row here says what is used, not how well it works on a host: that is proved by
 from pratique.words import Act
 
 # Backends of this version; the others are designed and not built yet.
-BUILT = ("hooks", "rootless")
+BUILT = ("hooks", "lsm", "rootless")
 
 ANY = "*"
 _CHANGES = (
@@ -44,36 +44,36 @@ _TABLE: dict[tuple[Act, str], dict[str, str]] = {
     },
     (Act.FILE_CREATE, "file"): {
         "hooks": "fanotify on the parent, at the open (an empty file may stay)",
-        "lsm": "inode_create",
+        "lsm": "path_mknod, path_mkdir: nothing is left behind",
         "rootless": _MADE,
     },
     **{
-        (act, "file"): {"hooks": _STATIC, "lsm": "path and inode hooks", "rootless": _MADE}
+        (act, "file"): {"hooks": _STATIC, "lsm": "the path hook of the act", "rootless": _MADE}
         for act in _CHANGES
     },
     (Act.NET_CONNECT, "net"): {
         "hooks": "cgroup connect and sendmsg",
-        "lsm": "socket_connect",
+        "lsm": "cgroup connect and sendmsg",
         "rootless": _PEER,
     },
     (Act.NET_CONNECT, "code"): {
         "hooks": "cgroup connect, sock_create and post_bind",
-        "lsm": "socket hooks",
+        "lsm": "the same, and socket_create",
         "rootless": _PEER,
     },
     (Act.NET_CONNECT, ANY): {
         "hooks": "cgroup connect and sendmsg",
-        "lsm": "socket_connect",
+        "lsm": "cgroup connect and sendmsg",
         "rootless": _PEER,
     },
     (Act.NET_DNS, ANY): {
         "hooks": "cgroup egress: the question is dropped at send",
-        "lsm": "cgroup egress",
+        "lsm": "the same",
         "rootless": "the supervisor does not connect to port 53",
     },
     (Act.IPC_CONNECT, "ipc"): {
         "hooks": "masked in a wrapped run where static",
-        "lsm": "unix_stream_connect",
+        "lsm": "unix_stream_connect, unix_may_send",
         "rootless": _PEER,
     },
     (Act.PROC_MEMORY, "code"): {
@@ -93,14 +93,14 @@ _TABLE: dict[tuple[Act, str], dict[str, str]] = {
     },
     (Act.KERNEL_BPF, ANY): {
         "hooks": "system call filter in a wrapped run",
-        "lsm": "bpf",
+        "lsm": "bpf, perf_event_open, kernel_read_file, kernel_load_data",
         "rootless": _FILTER,
     },
     (Act.NS_ENTER, ANY): {"hooks": "not prevented", "lsm": "userns_create", "rootless": _FILTER},
     (Act.MOUNT, ANY): {"hooks": "not prevented", "lsm": "sb_mount, move_mount", "rootless": _FILTER},
     (Act.RING, ANY): {
         "hooks": "system call filter in a wrapped run (ENOSYS)",
-        "lsm": "uring hooks",
+        "lsm": "inode_init_security_anon; acts on a ring meet every other hook",
         "rootless": "system call filter (ENOSYS)",
     },
     (Act.PRIV_GAIN, ANY): {"lsm": "task_fix_setuid", "rootless": "no new privileges"},

@@ -1,13 +1,12 @@
 """Where the telemetry of this user (or of root) lives; light enough for the launcher."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pratique import host
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The files under the state directory; the directory is its owner's alone."""
 
     state: Path

@@ -29,7 +29,8 @@ from pratique.words import Act, Action, Actor, Level, Stage
 
 _MOST_SOCKETS = 64
 """That a directory of sockets is listed for."""
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (guarded, not used)
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 (guarded, not used)
+"""Where files have no disk behind them."""
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 
 
@@ -70,7 +71,7 @@ class HooksBackend:
         self._probes.attach()
         self._name_objects(self._files)
         self._authors = Authors(self._probes.label_of, self._run)
-        self._sharers = Sharers(self.survivors, self._probes.label_of, _end)
+        self._sharers = Sharers(self.survivors, self._probes.label_of, end)
         self._judge = Judge(
             policy, self._run, self._probes.label_of, self._probes.taint, self._host.homes, self._host.project
         )
@@ -80,7 +81,7 @@ class HooksBackend:
             self._files.exec,
             self._judge.allows,
             self._judge.labelled,
-            dict.fromkeys(_temporary(), "code.hidden-temp"),
+            dict.fromkeys(temporary(), "code.hidden-temp"),
         )
         self._opened.append(self._guard.stop)
         fds = self._probes.fds()
@@ -97,8 +98,8 @@ class HooksBackend:
 
     def _name_objects(self, files: FilePlan) -> None:
         """Give the kernel the keys of what it decides by inode; what does not exist has none."""
-        self._probes.add_exec_dir(_SHARED_MEMORY, "code.shm")
-        for folder in _temporary():
+        self._probes.add_exec_dir(SHARED_MEMORY, "code.shm")
+        for folder in temporary():
             self._probes.add_exec_dir(folder, "code.hidden-temp")
         for address in self._host.resolvers:
             self._probes.add_resolver(address)
@@ -106,19 +107,22 @@ class HooksBackend:
             self._probes.add_ipc_key(path, group)
         self._probes.guard_writes(files.write)
         self._allowances = Allowances(
-            self._probes, files, self._host.homes, self._host.project, [_SHARED_MEMORY, *_temporary()]
+            self._probes, files, self._host.homes, self._host.project, [SHARED_MEMORY, *temporary()]
         )
 
     def spawn(self, command: Command) -> int:
         """Start the command labelled, behind the static layer."""
         layer = self._layer()
-        self._gaps = [*self._guard.gaps, *layer.gaps]
+        self._gaps = [*self._guard_gaps(), *layer.gaps]
         try:
             self._child = launch.spawn(command, layer, self._label_command)
         finally:
             layer.close()
         self._wait.register(self._child.pidfd, select.EPOLLIN)
         return self._child.pid
+
+    def _guard_gaps(self) -> Sequence[str]:
+        return self._guard.gaps
 
     def _layer(self) -> StaticLayer | RecordingLayer:
         policy = self._judge.policy
@@ -163,7 +167,7 @@ class HooksBackend:
     def _reports(self) -> Iterable[Event]:
         for record in self._probes.read(0):
             for pid in translate.unlabelled_children(record):
-                _end(pid)
+                end(pid)
             self._authors.note(record)
             self._sharers.note(record)
             event = translate.event(record, self._plan)
@@ -212,14 +216,12 @@ class HooksBackend:
     def _end_labelled(self, pid: int) -> None:
         label = self._probes.label_of(pid)
         if label is not None and label.run == self._run:
-            _end(pid)
+            end(pid)
 
     def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
         """Fix the label, then its allows, then let the process make its first step."""
         if origin:
-            self._judge.grant(origin, allows)
-            self._grant_egress(origin, allows)
-            self._gaps += self._allowances.grant(origin, allows)
+            self._grant(origin, allows)
         self._probes.set_label(event.pid, settlement.actor, settlement.stage, origin, must_exist=True)
         self._authors.settled(event.pid, Author(origin, settlement.stage, settlement.actor))
         if settlement.actor is Actor.PACKAGE and not self._stripped(event.pid):
@@ -227,7 +229,16 @@ class HooksBackend:
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
 
-    def _grant_egress(self, origin: int, allows: Sequence[Allow]) -> None:
+    def _grant(self, origin: int, allows: Sequence[Allow]) -> None:
+        self._judge.grant(origin, allows)
+        self._allow(origin, allows)
+
+    def _allow(self, origin: int, allows: Sequence[Allow]) -> None:
+        """Give the kernel the origin's allows."""
+        self._allow_egress(origin, allows)
+        self._gaps += self._allowances.grant(origin, allows)
+
+    def _allow_egress(self, origin: int, allows: Sequence[Allow]) -> None:
         for address, port in endpoints.networks(allows):
             self._probes.allow_net(origin, address, port)
         for pattern, ports in endpoints.names(allows).items():
@@ -236,9 +247,12 @@ class HooksBackend:
                     f"the allow for {pattern!r} is not in force: the kernel cannot look up this name"
                 )
 
+    def _in_force(self) -> Policy:
+        return self._judge.policy
+
     def _stripped(self, pid: int) -> bool:
         """Take what the policy keeps from package code out of its environment; False when it must not run."""
-        policy = self._judge.policy
+        policy = self._in_force()
         if not policy.env_strip or policy.mode == "audit":
             return True
         try:
@@ -316,11 +330,13 @@ def _sockets(places: Iterable[Place]) -> Iterable[tuple[str, str]]:
         yield agent, "ipc.agents"
 
 
-def _temporary() -> list[str]:
+def temporary() -> list[str]:
+    """The directories for temporary files, existing ones once."""
     named = os.path.realpath(os.environ.get("TMPDIR") or _TEMPORARY[0])
     return [folder for folder in dict.fromkeys((*_TEMPORARY, named)) if Path(folder).is_dir()]
 
 
-def _end(pid: int) -> None:
+def end(pid: int) -> None:
+    """End a process at once; harmless when it is gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

@@ -239,6 +239,11 @@ def labelled(labels: int, run: int) -> list[int]:
     return [pid for pid in dict.fromkeys(_keys(labels)) if run_of(labels, pid) == run]
 
 
+def pids(labels: int) -> list[int]:
+    """Every pid in the label map, of whatever run."""
+    return list(dict.fromkeys(_keys(labels)))
+
+
 def run_of(labels: int, pid: int) -> int | None:
     """The run a pid is labelled with; None if it has no label."""
     key, value = ctypes.c_uint32(pid), ctypes.create_string_buffer(_VALUE_BYTES)

@@ -12,11 +12,11 @@ TAINTED = 1
 TRUNCATED, EXEC_PENDING, UNREAD = 1, 2, 4
 ALLOWED, SEND, SOCKET, MALFORMED = 1, 2, 4, 8
 SHM, HIDDEN_TEMP = 1 << 2, 1 << 3
-ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC = 1, 2, 3
+ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC, ALLOWED_READ = 1, 2, 3, 4
 PATH_KEPT = 248
-NAME_KEPT = 248
-NAME_PORTS = 8
-MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ")
+HOST_KEPT = 248
+HOST_PORTS = 8
+MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ", "kill")
 COUNTERS = ("exec", "fork", "exit", "connect", "dns", "open", "listen", "ipc", "ring", "labels", "reads")
 
 
@@ -118,16 +118,16 @@ class CAllow6Key(ctypes.Structure):
     )
 
 
-class CNameKey(ctypes.Structure):
-    """`struct name_key`."""
+class CHostKey(ctypes.Structure):
+    """`struct host_key`."""
 
-    _fields_ = (("prefix", c_uint32), ("origin", c_uint32), ("name", c_uint8 * NAME_KEPT))
+    _fields_ = (("prefix", c_uint32), ("origin", c_uint32), ("name", c_uint8 * HOST_KEPT))
 
 
-class CNameAllow(ctypes.Structure):
-    """`struct name_allow`."""
+class CHostAllow(ctypes.Structure):
+    """`struct host_allow`."""
 
-    _fields_ = (("port", c_uint16 * NAME_PORTS),)
+    _fields_ = (("port", c_uint16 * HOST_PORTS),)
 
 
 class CAddressKey(ctypes.Structure):

@@ -19,7 +19,7 @@ from pratique.backends.hooks.mirrors import CAllowedKey, CGuarded, CInodeKey, CL
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.hooks.records import InodeKey, Label, LostLabelRecord, Record
 from pratique.backends.hooks.syscalls import watches
-from pratique.backends.hooks.tables import Tables, address_key, allow_key, name_key, path_key
+from pratique.backends.hooks.tables import Tables, address_key, allow_key, host_key, path_key
 from pratique.backends.hooks.tokens import tokens
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
@@ -48,6 +48,10 @@ _LOCKDOWN = Path("/sys/kernel/security/lockdown")
 class Probes:
     """Labels, decisions and records of one run. `load`, then `attach`, then label the command."""
 
+    tracing: Sequence[str] = _TRACING
+    watches_calls = True
+    """Programs that are attached where their sections say."""
+
     def __init__(
         self,
         plan: Plan,
@@ -71,7 +75,7 @@ class Probes:
 
     def load(self) -> None:
         """Give the programs to the kernel and fill their maps; nothing acts yet."""
-        _check_host()
+        check_host()
         try:
             self._object = self._load()
             self._fill()
@@ -82,7 +86,7 @@ class Probes:
     def attach(self) -> None:
         """Put all programs but that of system calls in force; on failure `GuardError`, and none stays attached."""
         try:
-            for name in _TRACING:
+            for name in self.tracing:
                 self._links[name] = self._loaded.attach(name)
             self._attach_cgroup()
         except OSError as error:
@@ -118,7 +122,7 @@ class Probes:
 
         The first label of fresh code puts the program of system calls in force: the whole host pays for it.
         """
-        if actor in _FRESH and _CALLS not in self._links:
+        if self.watches_calls and actor in _FRESH and _CALLS not in self._links:
             self._watch_calls()
         label = CLabel(self._run, origin, stage, actor, flags)
         return self._labels.update(_u32(pid), bytes(label), libbpf.EXIST if must_exist else libbpf.ANY)
@@ -150,11 +154,11 @@ class Probes:
 
         Replaces what was said of the pattern before. False when the kernel's table cannot hold it.
         """
-        key = name_key(origin, pattern)
-        if key is None or len(ports) > mirrors.NAME_PORTS:
+        key = host_key(origin, pattern)
+        if key is None or len(ports) > mirrors.HOST_PORTS:
             return False
-        held = mirrors.CNameAllow(tuple(sorted(ports)))
-        return self._loaded.map("names").update(key, bytes(held))
+        held = mirrors.CHostAllow(tuple(sorted(ports)))
+        return self._loaded.map("hosts").update(key, bytes(held))
 
     def add_resolver(self, address: str) -> None:
         """Judge questions to this address by the name in them; those to others by their address."""
@@ -324,7 +328,8 @@ class Probes:
         return groups.index(group) + 1 if group in groups else 0
 
 
-def _check_host() -> None:
+def check_host() -> None:
+    """`GuardError` where no kernel program of ours could work."""
     if os.geteuid() != 0:
         raise GuardError("the hooks backend needs root", "run pratique as root, or with sudo")
     if not host.in_first_pid_namespace():

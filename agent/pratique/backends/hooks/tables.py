@@ -7,14 +7,14 @@ from ipaddress import ip_address, ip_network
 from socket import AF_INET, AF_INET6
 
 from pratique.backends.hooks.mirrors import (
-    NAME_KEPT,
+    HOST_KEPT,
     PATH_KEPT,
     CAddressKey,
     CAllow4Key,
     CAllow6Key,
     CCell,
     CCellKey,
-    CNameKey,
+    CHostKey,
     CNet4Key,
     CNet6Key,
     CPathKey,
@@ -79,15 +79,15 @@ def allow_key(origin: int, cidr: str, port: int) -> tuple[str, bytes]:
     return "allows6", bytes(CAllow6Key(prefix, origin, port, 0, packed))
 
 
-def name_key(origin: int, pattern: str) -> bytes | None:
+def host_key(origin: int, pattern: str) -> bytes | None:
     """Key of a name, or of `*.` and what it ends in, spelt backwards; None when it is too long or no ASCII."""
     whole = not pattern.startswith("*.")
     name = pattern.removeprefix("*" * (not whole)).lower().rstrip(".")
     spelt = name[::-1].encode("ascii", "replace") + b"\0" * whole
-    if len(spelt) > NAME_KEPT or not name.isascii() or "*" in name:
+    if len(spelt) > HOST_KEPT or not name.isascii() or "*" in name:
         return None
-    room = (ctypes.c_uint8 * NAME_KEPT).from_buffer_copy(spelt.ljust(NAME_KEPT, b"\0"))
-    return bytes(CNameKey(_NET_FIXED_BITS + 8 * len(spelt), origin, room))
+    room = (ctypes.c_uint8 * HOST_KEPT).from_buffer_copy(spelt.ljust(HOST_KEPT, b"\0"))
+    return bytes(CHostKey(_NET_FIXED_BITS + 8 * len(spelt), origin, room))
 
 
 def address_key(address: str) -> bytes:

@@ -210,7 +210,7 @@ class RootlessBackend:
         from pratique.backends import coverage  # noqa: PLC0415 (a run does not prove again)
         from pratique.backends.rootless.claims import CLAIMS  # noqa: PLC0415
 
-        return coverage.prove(RootlessBackend, CLAIMS)
+        return coverage.prove(RootlessBackend, coverage.rows(CLAIMS))
 
     def close(self) -> None:
         """End what still runs, then undo everything, last first."""
