@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,7 +75,20 @@ def guarded(
     machine = Host(host.homes(command.environment), str(place.project), managers.patterns())
     policy = policy or shipped(place, guard)
     loop = _Loop(wanted, command, make(machine), policy, str(place.project))
-    return Played(wanted.scenario, place, loop.outcome(), guard, wanted.backend, [])
+    with _path(command.environment["PATH"]):
+        outcome = loop.outcome()
+    return Played(wanted.scenario, place, outcome, guard, wanted.backend, [])
+
+
+@contextmanager
+def _path(path: str) -> Iterator[None]:
+    """A guard looks for listed programs where the person who starts it has them."""
+    before = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = path
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def shipped(place: Place, mode: str = ENFORCE, rules: Path | None = None) -> Policy:
@@ -151,10 +165,13 @@ class _Loop:
         kept.started(pid)
         self.backend.label(pid, settlement)
         origin = Origin(1, pid, tuple(self.command.argv), self.command.cwd, None, settlement)
-        kept.settled([origin], Settled(pid, settlement.actor, settlement.stage, 1, None))
         gate, deadline = _Gate(self.command), time.monotonic() + _LIMIT
+        while not gate.tried() and self.backend.ended() is None and time.monotonic() < deadline:
+            self._events(kept, 0.05)
+        # Only now has the command's own exec been told, which would have undone this.
+        self._events(kept, 0)
+        kept.settled([origin], Settled(pid, settlement.actor, settlement.stage, 1, None))
         while self.backend.ended() is None and time.monotonic() < deadline:
-            gate.tried()
             self._events(kept, 0.05)
         self.survivors = self._settled()
 

@@ -99,9 +99,11 @@ def main() -> int:
     wanted = [form(name) for name in args.id] or shuffled("scenarios", forms())
     seen: dict[str, Tally] = {}
     guards = [args.guard] if args.guard else _GUARDS
-    failed = sum(_told(each, guard, args.backend, seen) for each in wanted for guard in guards)
-    if args.page:
-        page.write(seen)
+    failed = 0
+    for each in wanted:
+        failed += sum(_told(each, guard, args.backend, seen) for guard in guards)
+        if args.page:  # at once: what was seen is not lost when a later one hangs
+            page.write(seen)
     return 1 if failed else 0
 
 

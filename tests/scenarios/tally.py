@@ -7,6 +7,7 @@ from scenarios.scenario import Expectation, Scenario
 
 _LEVELS = {
     ("DB", "denied"): "enforced",
+    ("B", "denied"): "enforced",
     ("DB", "killed"): "killed-before",
     ("D", "killed"): "killed-after",
     ("D", "audited"): "seen",
@@ -52,7 +53,7 @@ def coverage(scenario: Scenario, backend: str) -> list[str]:
     """The levels the rows claim, strongest first."""
     rows = [row.expected(backend) for row in scenario.rows]
     found = {level for expected in rows if expected for level in _levels(expected)}
-    return [level for level in _LEVELS.values() if level in found]
+    return [level for level in dict.fromkeys(_LEVELS.values()) if level in found]
 
 
 def _levels(expected: Expectation) -> list[str]:
