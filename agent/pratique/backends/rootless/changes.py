@@ -184,6 +184,8 @@ class Changes:
         try:
             with located(task, call.thread, directory_number(directory), path) as found:
                 groups = self._guarded.groups("write", found.path, found.key)
+                if not groups and act is Act.FILE_TRUNCATE and task.label.actor not in _TRUSTED:
+                    self._judge.note(task, act, found.path)
                 if groups and self._judge.refuses(task, act, groups, {"path": found.path}):
                     return Fail(errno.EACCES)
                 if not always and self._zones.is_free(found.path, read=False, write=True):
@@ -284,6 +286,8 @@ class Changes:
         if task.label.actor is Actor.PACKAGE:
             self._written.add(path)
         groups = self._guarded.groups("write", path, None)
+        if not groups and act is Act.FILE_REMOVE and task.label.actor not in _TRUSTED:
+            self._judge.note(task, act, path)
         return bool(groups) and self._judge.refuses(task, act, groups, target)
 
     def _is_plain(self, task: Task, call: Call, directory: int, path: str) -> bool:

@@ -63,6 +63,10 @@ class Judge:
             self._tell(task, act, groups, target, decision, level if refused else None)
         return refused
 
+    def note(self, task: Task, act: Act, path: str) -> None:
+        """Tell of an act on an object that no rule names: rules over many acts count it."""
+        self.events.append(self._event(task, Kind.ACT, act=act, target={"path": path}))
+
     def would_refuse(self, label: Label, act: Act, groups: Sequence[str], target: Mapping[str, Any]) -> bool:
         """The same, without an event."""
         decision = self.policy.decide(label.stage, label.actor, act, groups, label.origin in self._tainted)

@@ -88,11 +88,13 @@ def absolute(task: Task, thread: int, directory: int, path: str) -> str | None:
 
 
 @contextmanager
-def located(task: Task, thread: int, directory: int, path: str, *, follow: bool = True) -> Iterator[Found]:
+def located(
+    task: Task, thread: int, directory: int, path: str, *, follow: bool = True, resolve: int = 0
+) -> Iterator[Found]:
     """Hold the object for as long as the block lasts; `OSError` as the caller's own call would meet it."""
     start = _start(task, thread, directory, path)
     try:
-        fd = _open_path(start, path, 0 if follow else os.O_NOFOLLOW)
+        fd = _open_path(start, path, 0 if follow else os.O_NOFOLLOW, resolve)
     finally:
         if start >= 0:
             os.close(start)
@@ -122,7 +124,7 @@ def held(task: Task, path: str, *, directory: bool) -> Iterator[Found]:
 
 
 @contextmanager
-def entry(task: Task, thread: int, directory: int, path: str) -> Iterator[Entry]:
+def entry(task: Task, thread: int, directory: int, path: str, resolve: int = 0) -> Iterator[Entry]:
     """Hold the directory in which the last name of a path is looked up; the name itself is not followed."""
     parent, _, name = path.rstrip("/").rpartition("/")
     if name in ("", ".", ".."):
@@ -131,7 +133,7 @@ def entry(task: Task, thread: int, directory: int, path: str) -> Iterator[Entry]
         parent = "/"
     start = _start(task, thread, directory, path)
     try:
-        fd = _open_path(start, parent or ".", os.O_DIRECTORY)
+        fd = _open_path(start, parent or ".", os.O_DIRECTORY, resolve)
     finally:
         if start >= 0:
             os.close(start)
@@ -158,8 +160,9 @@ def open_how(start: int, path: str, flags: int, resolve: int = NO_MAGIC_LINKS) -
     return syscalls.call("openat2", start, os.fsencode(path), how, len(how))
 
 
-def _open_path(start: int, path: str, flags: int) -> int:
-    return open_how(start if start >= 0 else _CWD, path, os.O_PATH | os.O_CLOEXEC | flags)
+def _open_path(start: int, path: str, flags: int, resolve: int) -> int:
+    how = NO_MAGIC_LINKS | resolve
+    return open_how(start if start >= 0 else _CWD, path, os.O_PATH | os.O_CLOEXEC | flags, how)
 
 
 def _name(fd: int) -> str:

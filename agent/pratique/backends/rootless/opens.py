@@ -23,6 +23,8 @@ _CHANGES = os.O_CREAT | os.O_TRUNC
 _TRUSTED = (Actor.COMMAND, Actor.MANAGER, Actor.HELPER)
 _ATTEMPTS = 4
 _MOST_WAITING = 64
+# NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH; not those that take a directory for the root, or the cache only.
+_RESOLVED_HERE = 0x0F
 _DONE_HERE = ~(os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
 
 
@@ -60,11 +62,13 @@ class Opens:
         if asked is None or len(asked) < _HOW.size:
             return GO_ON
         flags, mode, resolve = _HOW.unpack(asked)
-        if resolve:
+        if resolve & ~_RESOLVED_HERE:
             return GO_ON if self._zones.bounded else Fail(errno.ENOSYS)
-        return self._answer(task, call, directory_number(directory), path, flags, mode)
+        return self._answer(task, call, directory_number(directory), path, flags, mode, resolve)
 
-    def _answer(self, task: Task, call: Call, directory: int, address: int, flags: int, mode: int) -> Answer:
+    def _answer(
+        self, task: Task, call: Call, directory: int, address: int, flags: int, mode: int, resolve: int = 0
+    ) -> Answer:
         # An O_PATH descriptor reads nothing; what cannot be read here is bounded by Landlock all the same.
         path = None if flags & os.O_PATH else task.text(address)
         if not path or (path.startswith(self._system) and "/../" not in path):
@@ -72,7 +76,7 @@ class Opens:
         whole = absolute(task, call.thread, directory, path)
         if task.label.actor in _TRUSTED and self._is_plain(whole, flags):
             return GO_ON
-        asked = _Asked(task, call, directory, path, flags, mode)
+        asked = _Asked(task, call, directory, path, flags, mode, resolve)
         try:
             if whole is not None and whole.startswith("/proc/"):
                 answer = self._reach.open_proc(task, call.thread, whole, flags)
@@ -93,7 +97,12 @@ class Opens:
         for _ in range(_ATTEMPTS):
             try:
                 with located(
-                    asked.task, asked.call.thread, asked.directory, asked.path, follow=asked.follows
+                    asked.task,
+                    asked.call.thread,
+                    asked.directory,
+                    asked.path,
+                    follow=asked.follows,
+                    resolve=asked.resolve,
                 ) as found:
                     return self._found(asked, found)
             except FileNotFoundError:
@@ -107,7 +116,7 @@ class Opens:
                 raise
             with (
                 suppress(FileExistsError),
-                entry(asked.task, asked.call.thread, asked.directory, asked.path) as place,
+                entry(asked.task, asked.call.thread, asked.directory, asked.path, asked.resolve) as place,
             ):
                 return self._create(asked, place)
         return Fail(errno.EAGAIN)
@@ -192,11 +201,13 @@ class Opens:
 class _Asked:
     """One open, as copied from the caller."""
 
-    __slots__ = ("call", "directory", "flags", "mode", "path", "task")
+    __slots__ = ("call", "directory", "flags", "mode", "path", "resolve", "task")
 
-    def __init__(self, task: Task, call: Call, directory: int, path: str, flags: int, mode: int) -> None:
+    def __init__(
+        self, task: Task, call: Call, directory: int, path: str, flags: int, mode: int, resolve: int
+    ) -> None:
         self.task, self.call, self.directory = task, call, directory
-        self.path, self.flags, self.mode = path, flags & 0xFFFFFFFF, mode
+        self.path, self.flags, self.mode, self.resolve = path, flags & 0xFFFFFFFF, mode, resolve
 
     @property
     def reads(self) -> bool:

@@ -35,9 +35,11 @@ class Quiet:
             self._loud[-1][1] = _now()
 
     def may_have_written(self, path: str) -> bool:
-        """True when it was changed while package code lived, or when nobody can say."""
+        """True when it was changed while package code lived, or when nobody can say; what is not there was not."""
         try:
             changed = os.stat(path).st_ctime_ns  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            return False
         except OSError:
             return True
         return any(begin <= changed <= end for begin, end in self._loud)
