@@ -152,7 +152,7 @@ def _sightings(connection: Connection, meant: Select[Any]) -> list[dict[str, Any
             func.count().label("runs"),
             func.min(sightings.c.first).label("first"),
         )
-        .join_from(sightings, observables)
+        .join_from(sightings, observables, isouter=True)
         .where(sightings.c.package.in_(meant))
         .group_by(observables.c.kind, observables.c.value)
         .order_by(func.count().desc())
