@@ -290,6 +290,7 @@ sightings = Table(
     Column("package", Number, primary_key=True, autoincrement=False),  # 0: nobody could be named
     _count("events"),
     _time("first"),
+    Index(None, "package"),
     Index(None, "run"),
 )
 
