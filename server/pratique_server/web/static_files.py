@@ -1,0 +1,52 @@
+"""The files that pages load: read once, named by their content, so that browsers may keep them for ever."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+
+FOLDER = Path(__file__).parent / "static"
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_LOADED = tuple(_TYPES)
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that pages load."""
+
+    content: bytes
+    type: str
+    digest: str
+
+
+@cache
+def files() -> dict[str, File]:
+    """Every file there is to load, by name: nothing else of the disk can be asked for."""
+    found = (path for path in FOLDER.rglob("*") if path.suffix in _LOADED)
+    return {path.relative_to(FOLDER).as_posix(): _file(path) for path in found}
+
+
+def address_of(name: str) -> str:
+    """The address of a file, which changes with its content."""
+    return f"/static/{name}?{files()[name].digest}"
+
+
+@router.get("/static/{name:path}", include_in_schema=False)
+def give(name: str) -> Response:
+    """A file, to be asked for once."""
+    file = files().get(name)
+    if file is None:
+        return Response("There is no such file.", 404)
+    return Response(
+        file.content, media_type=file.type, headers={"Cache-Control": "public, max-age=31536000, immutable"}
+    )
+
+
+def _file(path: Path) -> File:
+    content = path.read_bytes()
+    kind = _TYPES[path.suffix]
+    return File(content, kind, hashlib.sha256(content).hexdigest()[:12])
