@@ -49,3 +49,26 @@ def sign_in(page: Page, name: str) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/")
+
+
+class Desk:
+    """Somebody at a browser; whatever the browser complains about is kept."""
+
+    def __init__(self, context: BrowserContext, name: str | None = None) -> None:
+        self.context = context
+        self.complaints: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda said: self._keep(said.type, said.text))
+        self.page.on("pageerror", lambda error: self._keep("error", str(error)))
+        self.page.on("dialog", lambda dialog: (self._keep("dialog", dialog.message), dialog.dismiss()))
+        if name is not None:
+            sign_in(self.page, name)
+
+    def open(self, address: str) -> Page:
+        """Go somewhere, and wait until nothing is loaded any more."""
+        self.page.goto(address, wait_until="load")
+        return self.page
+
+    def _keep(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning", "dialog"):
+            self.complaints.append(f"{kind}: {text}")

@@ -1,5 +1,6 @@
 """What a guarded run looks like on the wire: told what processes did, it makes the batch a host would send."""
 
+from collections import Counter
 from typing import Any
 
 from fleet import hosts
@@ -140,19 +141,33 @@ class Recorder:
 
     def request(self) -> telemetry_pb2.PutBatchRequest:
         """The one batch of this run."""
+        return self.request_of_part(self.rows)
+
+    def request_of_part(self, rows: list[Row]) -> telemetry_pb2.PutBatchRequest:
+        """The first batch of this run, with these of its events."""
         actions = {found.action for found in self.findings}
         refused = actions & {words_pb2.ACTION_DENY, words_pb2.ACTION_KILL}
         verdict = words_pb2.VERDICT_BLOCKED if refused else words_pb2.VERDICT_FINDINGS
         self.summary.verdict = verdict if actions else words_pb2.VERDICT_CLEAN
         self.summary.ended_us, self.summary.batches, self.summary.records = self.now, 1, len(self.rows)
-        packed = columns.encode(self.rows)
+        counted = Counter(row.origin for row in self.rows)
         for package in self.packages.values():
-            package.events = sum(1 for row in self.rows if row.origin in package.origins)
+            package.events = sum(counted[origin] for origin in package.origins)
+        made = self.more(rows, 1)
+        made.MergeFrom(
+            telemetry_pb2.PutBatchRequest(
+                run=self.summary, findings=self.findings, packages=list(self.packages.values())
+            )
+        )
+        return made
+
+    def more(self, rows: list[Row], seq: int) -> telemetry_pb2.PutBatchRequest:
+        """A batch of events alone."""
+        packed = columns.encode(rows)
         return telemetry_pb2.PutBatchRequest(
-            protocol=wire.PROTOCOL, run_id=self.summary.id, seq=1, codec=telemetry_pb2.CODEC_COLUMNS_ZSTD,
+            protocol=wire.PROTOCOL, run_id=self.summary.id, seq=seq, codec=telemetry_pb2.CODEC_COLUMNS_ZSTD,
             records=packed.records, payload=packed.payload, raw_size=packed.raw_size, first_us=packed.first_us,
-            last_us=packed.last_us, run=self.summary, findings=self.findings,
-            packages=list(self.packages.values()), made_us=self.now,
+            last_us=packed.last_us, made_us=self.now,
         )  # fmt: skip
 
     def _row(

@@ -46,11 +46,11 @@ class Fleet:
     """Name → id."""
     runs: list[str] = field(default_factory=list)
 
-    def put(self, name: str, request: telemetry_pb2.PutBatchRequest, received: int) -> None:
-        """Store what a host sent, as if it came at `received`."""
-        batch = reading.batch(request, self.hosts[name], received)
-        self.store.writer.write([batch])
-        self.runs.append(request.run_id)
+    def put(self, *sent: tuple[str, telemetry_pb2.PutBatchRequest, int]) -> None:
+        """Store what hosts sent, each as if it came at a moment."""
+        batches = [reading.batch(request, self.hosts[name], received) for name, request, received in sent]
+        self.store.writer.write(batches)
+        self.runs += [request.run_id for _, request, _ in sent]
 
 
 def people(store: Store) -> None:
@@ -78,11 +78,11 @@ def tell(store: Store, now: int | None = None, days: int = 14, seed: int = 7) ->
     fleet = Fleet(store)
     people(store)
     enrol(fleet, NAMES, now, ("lab-old",))
-    number = 1
-    for when, name, story in _calendar(chance, now, days):
-        recorder = story(run_id(number * 7_919), when, chance)
-        fleet.put(name, recorder.request(), min(when + 4 * SECOND, now))
-        number += 1
+    told = enumerate(_calendar(chance, now, days), start=1)
+    fleet.put(*(
+        (name, story(run_id(number * 7_919), when, chance).request(), min(when + 4 * SECOND, now))
+        for number, (when, name, story) in told
+    ))  # fmt: skip
     _decisions(store)
     return fleet
 

@@ -305,6 +305,7 @@ sightings = Table(
     _count("events"),
     _time("first"),
     Index(None, "run"),
+    Index(None, "package", "observable"),
 )
 
 # A kind of document (policy, approvals, blocks) has a version that grows with every decision: hosts hold whole

@@ -15,7 +15,8 @@ from pratique_server.web.rendering import HEADERS
 from pratique_server.web.visible import cell
 
 router = pages()
-_MOST_DRAWN = 200
+_MOST_DRAWN = 60
+_MOST_MARKS = 24
 Purl = Annotated[str, Query(max_length=512)]
 _COLUMNS = ("host", "host_name", "first", "last", "runs", "events", "net", "refused", "verdict")
 
@@ -76,4 +77,4 @@ def _drawn(hit: list[dict[str, Any]], runs: dict[str, list[RowMapping]]) -> list
 def _marks(rows: list[RowMapping], first: int, last: int) -> list[dict[str, Any]]:
     width = max(last - first, 1)
     places = ({"at": round((_when(row) - first) / width * 96, 1), **row} for row in rows)
-    return list({(place["at"], place["verdict"]): place for place in places}.values())[:200]
+    return list({(place["at"], place["verdict"]): place for place in places}.values())[:_MOST_MARKS]

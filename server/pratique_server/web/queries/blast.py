@@ -17,8 +17,8 @@ from pratique_server.store.schema import (
 )
 from pratique_server.web.queries import documents
 
-MOST_RUNS = 5_000
-_MOST_PLACES = 200
+MOST_RUNS = 2_000
+_MOST_PLACES = 60
 _COLUMNS = (
     runs.c.number, runs.c.id, runs.c.started, runs.c.received, runs.c.verdict, runs.c.cwd, runs.c.description,
     hosts.c.id.label("host"), hosts.c.name.label("host_name"), run_packages.c.events.label("acted"),
