@@ -13,7 +13,7 @@ STAMPS := .cache/make
 DEMO := lab.demo
 BENCH :=
 
-.PHONY: help setup system probes demo test check test-root bench proto clean
+.PHONY: help setup system probes demo test check test-server test-root test-browser screenshots vendor bench bench-collector proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ setup: $(STAMPS)/system $(VENV)/.installed probes ## install what is missing, bu
 demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says (root)
 	@PYTHONPATH=tests $(BIN)/python -m $(DEMO)
 
-test: setup check ## everything: check, then the tests that need root
+test: setup check test-server ## everything: check, the collector on PostgreSQL, then the tests that need root
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-root; else $(not_run); fi
 
 check: setup ## style, types, import contract, unit tests: no root needed
@@ -31,13 +31,29 @@ check: setup ## style, types, import contract, unit tests: no root needed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -m 'not root' tests/unit
+	$(BIN)/pytest -m 'not root and not services' tests/unit tests/server
+
+test-server: setup ## the collector on a PostgreSQL that is really started, and killed in mid-work
+	@$(postgres)
+	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 900 $(BIN)/pytest -m services --timeout 300 tests/server
 
 test-root: setup ## the tests that load probes and refuse acts (root)
 	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m root tests
 
+test-browser: setup ## the review pages in the distribution's Chromium
+	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest tests/web
+
+screenshots: setup ## pictures of the review pages, from the story of a fleet, into docs/screens
+	PYTHONPATH=tests $(BIN)/python -m fleet.screens
+
+vendor: setup ## fetch htmx and uPlot again, and refuse what is not what was pinned
+	PYTHONPATH=tests $(BIN)/python -m vendored fetch
+
 bench: setup ## what the guard costs, paired with the bare command; writes docs/benchmarks.md (root)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
+
+bench-collector: setup ## what the collector carries, and how fast it answers; writes docs/collector.md
+	PYTHONPATH=tests $(BIN)/python -m fleet.bench $(BENCH)
 
 proto: setup ## lock what was added to proto/, refuse what breaks, and regenerate agent/pratique/api/v1
 	PYTHONPATH=tests $(BIN)/python -m wire_lock
@@ -68,6 +84,10 @@ find_python = for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import ensurepip, sys, venv; sys.version_info >= (3, 11) or sys.exit(1); print(sys.executable)' \
 		2>/dev/null && break; \
 	done || true
+
+postgres = ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+	echo "Installing: postgresql"; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	postgresql >/dev/null; }
 
 not_run = echo; echo "Not root: these tests did not run (sudo make test-root runs them):"; \
 	$(BIN)/pytest -m root --collect-only -q tests | sed -n 's/^/  /p'

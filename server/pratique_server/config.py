@@ -8,7 +8,6 @@ from pratique.api.names import DOMAIN
 from pratique_server.errors import UsageError
 
 MIB = 1 << 20
-_HIGHEST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,16 @@ class Config:
     domain: str = DOMAIN
     keep_days: int = 0
     """Whole days of segments and runs kept; 0: for ever."""
+    sinks: tuple[str, ...] = ()
+    """Where new findings are sent, as `exports.sinks` reads it."""
     host_rate: float = 8 * MIB
     host_burst: float = 256 * MIB
     waiting: int = 64 * MIB
+
+    @property
+    def parquet(self) -> Path:
+        """Where closed days lie for hunts."""
+        return self.data / "parquet"
 
     @property
     def index_url(self) -> str:
@@ -56,11 +62,11 @@ class Config:
 
 def address(text: str) -> Address:
     """Read `HOST:PORT`; `UsageError` for anything else."""
-    parts = urlsplit(f"//{text}")
     try:
+        parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if not host or port is None or port > _HIGHEST_PORT or parts.path:
+    if not host or port is None or parts.netloc != text:
         raise UsageError(f"{text!r} is no address", "for instance 0.0.0.0:7443 or [::]:7443")
     return Address(host, port)

@@ -6,13 +6,12 @@ import grpc
 
 from pratique.api import wire
 from pratique.api.v1 import control_pb2_grpc, enrolment_pb2_grpc, health_pb2_grpc, telemetry_pb2_grpc
-from pratique_server import moments
 from pratique_server.config import Address
 from pratique_server.errors import UsageError
-from pratique_server.pki.issuer import Issuer, Keyed
+from pratique_server.pki.issuer import Keyed
 
 _MINUTE = 60_000
-_MOST_CALLS = 4_096
+_MOST_CALLS = 65_536  # every watching host has one open
 _LARGEST_ENROLMENT = 64 << 10
 _OVERHEAD = 64 << 10
 _COMMON = (
@@ -31,36 +30,9 @@ _ADD: dict[str, Any] = {
 }
 
 
-class Shown:
-    """The certificate this collector shows, renewed before it ends: gRPC asks at every handshake."""
-
-    def __init__(self, issuer: Issuer, names: tuple[str, ...]) -> None:
-        self._issuer, self._names = issuer, names
-        self._keyed: Keyed = issuer.for_server(names)
-
-    def mutual(self) -> Any:
-        """Credentials that also demand a certificate of our authority."""
-        return self._credentials(self._issuer.authorities)
-
-    def server_only(self) -> Any:
-        """Credentials that only show who we are."""
-        return self._credentials(None)
-
-    def _credentials(self, authorities: bytes | None) -> Any:
-        return grpc.dynamic_ssl_server_credentials(
-            self._configuration(authorities),
-            lambda: self._configuration(authorities),
-            authorities is not None,
-        )
-
-    def _configuration(self, authorities: bytes | None) -> Any:
-        if moments.now() >= self._keyed.renew_at:
-            self._keyed = self._issuer.for_server(self._names)
-        pair = (self._keyed.key, self._keyed.chain)
-        return grpc.ssl_server_certificate_configuration([pair], authorities)
-
-
-def for_hosts(shown: Shown, address: Address, services: dict[str, Any]) -> tuple[Any, int]:
+def for_hosts(
+    keyed: Keyed, authorities: bytes, address: Address, services: dict[str, Any]
+) -> tuple[Any, int]:
     """The server for enrolled hosts, and the port it got."""
     server = grpc.aio.server(
         maximum_concurrent_rpcs=_MOST_CALLS,
@@ -72,10 +44,10 @@ def for_hosts(shown: Shown, address: Address, services: dict[str, Any]) -> tuple
         ],
     )
     _add(server, services, "telemetry", "control", "identity", "health")
-    return server, _bind(server, address, shown.mutual())
+    return server, _bind(server, address, _credentials(keyed, authorities))
 
 
-def for_strangers(shown: Shown, address: Address, services: dict[str, Any]) -> tuple[Any, int]:
+def for_strangers(keyed: Keyed, address: Address, services: dict[str, Any]) -> tuple[Any, int]:
     """The server for hosts that want in, and the port it got."""
     server = grpc.aio.server(
         maximum_concurrent_rpcs=64,
@@ -86,7 +58,16 @@ def for_strangers(shown: Shown, address: Address, services: dict[str, Any]) -> t
         ],
     )
     _add(server, services, "enrolling", "health")
-    return server, _bind(server, address, shown.server_only())
+    return server, _bind(server, address, _credentials(keyed, None))
+
+
+def _credentials(keyed: Keyed, authorities: bytes | None) -> Any:
+    """What we show; with `authorities`, whoever calls must show a certificate of theirs.
+
+    Not gRPC's dynamic credentials: a new certificate while two others shake hands ends the process in its core.
+    """
+    pair = (keyed.key, keyed.chain)
+    return grpc.ssl_server_credentials([pair], authorities, require_client_auth=authorities is not None)
 
 
 def _add(server: Any, services: dict[str, Any], *names: str) -> None:

@@ -44,7 +44,7 @@ def main() -> None:
             began = time.perf_counter()
             large.fill(fleet, given.events // large.EVENTS)
             print(f"{given.events:,} events written in {time.perf_counter() - began:.0f} s", flush=True)
-            (folder / "filled").write_text(f"{fleet.runs[-1]} {next(iter(fleet.hosts.values()))}")
+            (folder / "filled").write_text(" ".join(list(fleet.runs.items())[-1]))
         with _served(folder) as address:
             _measure(Site(address, store, fleet), given.rounds, *(folder / "filled").read_text().split())
         store.close()

@@ -66,7 +66,9 @@ class Desk:
 
     def open(self, address: str) -> Page:
         """Go somewhere, and wait until nothing is loaded any more."""
-        self.page.goto(address, wait_until="load")
+        answer = self.page.goto(address, wait_until="load")
+        assert answer is not None
+        assert answer.ok or "none" in address, (address, answer.status)
         return self.page
 
     def _keep(self, kind: str, text: str) -> None:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, islice
 from typing import Any
 
@@ -112,18 +113,32 @@ _EXEC = columns.Shape(2, 2, 5)
 _DENIED = columns.Shape(4, 2, 5, 3, 2, 0, 1, False, "secrets.read", ("secrets.aws",))
 
 
+@cache
+def _words() -> tuple[str, ...]:
+    """Names as unlike each other as those of files in packages are."""
+    chance = random.Random(7)
+    return tuple(
+        "".join(chance.choices("abcdefghiklmnoprstuvwy-_", k=chance.randrange(3, 13))) for _ in range(20_000)
+    )
+
+
+def _word(chance: random.Random) -> str:
+    return _words()[int(chance.paretovariate(0.6)) % 20_000]
+
+
 def _row(chance: random.Random, when: int) -> columns.Row:
-    pid, kind = 4_000 + int(chance.paretovariate(1.2)) % 60, chance.random()
-    row = columns.Row(when, _DENIED, pid, 4_000, 1, "node", path="/home/dev/.aws/credentials", errno=1)
+    pid, kind = 4_000 + int(chance.paretovariate(0.9)) % 900, chance.random()
+    row = columns.Row(when, _DENIED, pid, pid - 1, 1, "node", path="/home/dev/.aws/credentials", errno=1)
     if kind < 0.12:
-        words = ("node", f"lib/step{chance.randrange(40)}.js", "--quiet")
-        return row._replace(shape=_EXEC, exe="/usr/bin/node", argv=words, path="", errno=0)
+        words = ("node", f"{_word(chance)}/{_word(chance)}.js", f"--{_word(chance)}", _word(chance))
+        return row._replace(
+            shape=_EXEC, exe="/usr/bin/node", cwd=f"/home/dev/app/{_word(chance)}", argv=words, path=""
+        )
     if kind < 0.82:
-        package, file = int(chance.paretovariate(1)) % 3000, chance.randrange(400)
-        path = f"/home/dev/app/node_modules/pkg{package}/lib/{file}.js"
+        path = f"/home/dev/app/node_modules/{_word(chance)}/{_word(chance)}/{_word(chance)}.js"
         return row._replace(shape=chance.choice(_READS), path=path, errno=0)
     if kind < 0.999:
-        address = f"203.0.113.{int(chance.paretovariate(1)) % 250}"
+        address = f"203.{int(chance.paretovariate(0.5)) % 250}.113.{int(chance.paretovariate(1)) % 250}"
         return row._replace(shape=chance.choice(_SPEAKS), path="", address=address, port=443, errno=0)
     return row
 

@@ -14,7 +14,7 @@ EVENTS = 500
 """Per run, as installs have on average."""
 _GROUP = 256
 _PAYLOADS = 64
-_REFUSED = 0.2
+_REFUSED, _LOST = 0.2, 0.01
 _RULES = (
     "secrets.install",
     "egress.install",
@@ -50,9 +50,10 @@ def _request(
     findings = [_finding(chance, run, packages[-1].purl, when)] if chance.random() < _REFUSED else []
     verdict = words_pb2.VERDICT_BLOCKED if findings else words_pb2.VERDICT_CLEAN
     summary = run_pb2.Run(
-        id=run, command=["npm", "ci"], description="npm ci", manager="npm", user="dev", cwd="/srv/job",
-        profile="standard", mode="enforce", backend="hooks", started_us=when, ended_us=when + 9_000_000,
-        exit_status=0, verdict=verdict, judged=True, batches=1, records=packed.records, incomplete=chance.random() < 0.01,
+        id=run, command=["npm", "ci"], description="npm ci", manager="npm", user="dev",
+        cwd="/srv/job", profile="standard", mode="enforce", backend="hooks", started_us=when,
+        ended_us=when + 9_000_000, exit_status=0, verdict=verdict, judged=True, batches=1,
+        records=packed.records, incomplete=chance.random() < _LOST,
         egress=[_peer(chance, each.purl) for each in packages[:3]],
     )  # fmt: skip
     return telemetry_pb2.PutBatchRequest(

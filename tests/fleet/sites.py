@@ -45,9 +45,10 @@ class Site:
 
 
 @contextmanager
-def serving(store: Store) -> Iterator[str]:
+def serving(store: Store, folder: Path) -> Iterator[str]:
     """The application on a port the system chose."""
-    config = uvicorn.Config(with_pages(make_app(store, Metrics())), port=0, log_config=None, lifespan="off")
+    app = with_pages(make_app(store, Metrics(), folder / "parquet"))
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -63,7 +64,7 @@ def serving(store: Store) -> Iterator[str]:
 
 def serve(folder: Path, told: Any) -> None:
     """In a process of its own: tells its address, and serves until it is ended."""
-    with serving(opened(folder)) as address:
+    with serving(opened(folder), folder) as address:
         told.put(address)
         threading.Event().wait()
 
@@ -80,6 +81,6 @@ def site_in(folder: Path, *, empty: bool = False) -> Iterator[Site]:
     fleet = story.Fleet(store) if empty else story.tell(store)
     if empty:
         story.people(store)
-    with serving(store) as address:
+    with serving(store, folder) as address:
         yield Site(address, store, fleet)
     store.close()

@@ -44,13 +44,14 @@ class Fleet:
     store: Store
     hosts: dict[str, str] = field(default_factory=dict)
     """Name → id."""
-    runs: list[str] = field(default_factory=list)
+    runs: dict[str, str] = field(default_factory=dict)
+    """Id → id of its host, the newest last."""
 
     def put(self, *sent: tuple[str, telemetry_pb2.PutBatchRequest, int]) -> None:
         """Store what hosts sent, each as if it came at a moment."""
         batches = [reading.batch(request, self.hosts[name], received) for name, request, received in sent]
         self.store.writer.write(batches)
-        self.runs += [request.run_id for _, request, _ in sent]
+        self.runs |= {request.run_id: self.hosts[name] for name, request, _ in sent}
 
 
 def people(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from fleet.collectors import Running
 from pratique.api import wire
 from pratique.api.names import DOMAIN, host_uri
 from pratique.api.v1 import control_pb2, health_pb2, telemetry_pb2
-from pratique_server.errors import MalformedError, RefusedError
+from pratique_server.errors import MalformedError, RefusedError, StoreError
 from pratique_server.ingest.identity import Gate
 from pratique_server.pki.authority import Authority, open_authority
 from pratique_server.store import schema
@@ -398,6 +399,33 @@ def test_a_host_tells_what_it_is(collector: Running, client: hosts.Client) -> No
     assert [gap["reason"] for gap in _rows(collector, schema.gaps)] == ["spool-full"]
 
 
+def test_a_new_certificate_comes_in_time(collector: Running, host: hosts.Credentials) -> None:
+    """Before the collector's own certificate ends it shows another, on the same ports; a batch in between is safe."""
+    inner = collector.collector
+    shown = inner._keyed
+    inner._keyed = replace(shown, renew_at=0)
+
+    collector.do(inner._renew)
+
+    assert inner._keyed.chain != shown.chain
+    assert f"127.0.0.1:{inner.grpc.port}" == collector.address
+    with hosts.connected(host, collector.address) as client:
+        assert client.put(hosts.batch(1)).receipt == STORED
+
+
+def test_many_come_at_once(collector: Running, host: hosts.Credentials) -> None:
+    """200 hosts that reconnect in one moment are all served."""
+
+    def come(number: int) -> int:
+        option = [("grpc.use_local_subchannel_pool", 1)]
+        shown = grpc.ssl_channel_credentials(host.authorities, host.key, host.chain)
+        with grpc.secure_channel(collector.address, shown, options=option) as channel:
+            return hosts.Client(channel).put(hosts.batch(number, events=3), seconds=60).receipt
+
+    with ThreadPoolExecutor(40) as pool:
+        assert set(pool.map(come, range(1, 201))) == {STORED}
+
+
 def test_health_is_told_to_strangers(collector: Running) -> None:
     """A balancer asks without a certificate; draining is said before the end."""
     with grpc.secure_channel(
@@ -418,7 +446,7 @@ def test_a_store_that_fails_acknowledges_nothing(collector: Running, client: hos
     real = writer._write
 
     def broken(_: Any) -> Any:
-        raise OSError(28, "No space left on device")
+        raise StoreError("no space is left on the device")
 
     writer._write = broken
     with pytest.raises(grpc.RpcError) as caught:
@@ -431,3 +459,22 @@ def test_a_store_that_fails_acknowledges_nothing(collector: Running, client: hos
     assert client.put(hosts.batch(1)).receipt == STORED
     with collector.store.engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.segments)) == 1
+
+
+def test_one_bad_batch_keeps_nobody_else_out(collector: Running, host: hosts.Credentials) -> None:
+    """A batch the database cannot hold fails alone, though others wait for the same commit."""
+    groups = collector.collector.groups
+    real = groups._write
+
+    def picky(batches: Any) -> Any:
+        time.sleep(0.05)
+        if any(batch.seq == 13 for batch in batches):
+            raise MalformedError("unlucky")
+        return real(batches)
+
+    groups._write = picky
+    with hosts.connected(host, collector.address) as client, ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda seq: client.put(hosts.batch(seq, events=3)).receipt, range(1, 41)))
+
+    assert [seq for seq, answer in enumerate(answers, start=1) if answer == REFUSED] == [13]
+    assert groups.failing is None

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pratique.api import names
@@ -11,6 +11,7 @@ from pratique.api.tokens import JoinToken
 from pratique.api.wire import WireError
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_tokens_are_read_back(secret: bytes, authority: bytes) -> None:
     """What the collector prints, the host reads."""
@@ -20,6 +21,7 @@ def test_tokens_are_read_back(secret: bytes, authority: bytes) -> None:
     assert token.secret_digest == hashlib.sha256(secret).hexdigest()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=220))
 def test_any_text_is_a_token_or_refused(text: str) -> None:
     """A mistyped token gives one error, and never another one's meaning."""
@@ -38,6 +40,7 @@ def test_a_token_does_not_show_itself() -> None:
     assert one.authority == other.authority == hashlib.sha256(b"authority").digest()
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True))
 def test_names_are_read_back(host: str) -> None:
     """The id that the collector puts into a certificate is the one it reads there."""
@@ -64,6 +67,7 @@ def test_other_names_are_refused(uri: str) -> None:
         names.host_of(uri, "fleet.example")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_names_a_host_or_none(uri: str) -> None:
     """Names come from certificates that others made."""

@@ -258,6 +258,42 @@ def test_what_was_put_survives_kill_9(tmp_path: Path) -> None:
         assert held >= set(range(1, said + 1))
 
 
+_FILLER = """
+import os, resource, sqlite3, sys
+from pathlib import Path
+from pratique.telemetry.spool import Rank, Spool, Waiting
+spool = Spool(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+try:
+    for seq in range(1, 1000):
+        spool.put([Waiting(sys.argv[2], seq, Rank.FINDINGS, 10, os.urandom(13_000))])
+        os.write(1, b"%d\\n" % seq)
+except sqlite3.Error as error:
+    sys.exit(type(error).__name__)
+"""
+
+
+def test_a_full_disk_is_said_and_damages_nothing(tmp_path: Path) -> None:
+    """What cannot be written is an error of the put that tried; what was kept before stays whole."""
+    path = tmp_path / "spool.db"
+    environment = {"PYTHONPATH": ":".join(sys.path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-c", _FILLER, str(path), RUN],
+        capture_output=True,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+    said = int(done.stdout.split(b"\n")[-2])
+    spool = Spool(path, thorough=True)
+
+    assert done.stderr.strip() == b"OperationalError"
+    assert spool.damage is None
+    assert _seqs(spool)[:said] == list(range(1, said + 1))
+    assert spool.put([_batch(5000)]) == 0
+    spool.close()
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(Rank), st.integers(0, 60_000), st.booleans()), min_size=1, max_size=60)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -26,8 +27,8 @@ _EXAMPLES = {"number": "1", "verdict": "accept", "form": "csv", "told": "1", "na
 
 def _routes(site) -> list[tuple[str, str]]:
     """Every method and address of the application; new routes are asked without anybody listing them here."""
-    app = with_pages(make_app(site.store, Metrics()))
-    run, host = site.fleet.runs[-1], next(iter(site.fleet.hosts.values()))
+    app = with_pages(make_app(site.store, Metrics(), Path()))
+    run, host = list(site.fleet.runs.items())[-1]
     fill = {**_EXAMPLES, "run": run, "host": host}
     found = []
     for route in app.routes:

@@ -25,6 +25,9 @@ COMMANDS = {
     "policy": "check the policy in force here, trust a project's file",
     "init": "write a first pratique.toml into the project",
     "learn": "propose the [[allow]] stanzas that a run needs, as a diff",
+    "enroll": "join a collector; until then nothing leaves this host",
+    "telemetry": "show what is sent to the collector, and what waits",
+    "uplink": "send what waits to the collector, and hear what it says",
 }
 PLANNED = (
     "daemon",
@@ -32,7 +35,6 @@ PLANNED = (
     "top",
     "approve",
     "forget",
-    "enroll",
     "uninstall",
     "install-service",
 )

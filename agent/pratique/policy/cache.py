@@ -36,6 +36,11 @@ def load(request: Request) -> Policy:
     return _noted(policy)
 
 
+def check(texts: Sequence[Text]) -> None:
+    """`ConfigError` unless these texts make a policy; a child tries, and nothing is kept."""
+    _compile(texts, Request(home="/nonexistent"))
+
+
 def _key(texts: Sequence[Text], request: Request) -> str:
     digest = hashlib.sha256(f"{pratique.__version__}\0{request.profile}\0{request.mode}\0".encode())
     for text in texts:

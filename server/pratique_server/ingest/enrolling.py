@@ -26,11 +26,11 @@ def fresh_id() -> str:
 class Enrolling(enrolment_pb2_grpc.EnrolmentServiceServicer):
     """The enrolment service of `enrolment.proto`: server authentication only."""
 
-    def __init__(
-        self, domain: str, issuer: Issuer, enrolment: Enrolment, metrics: Metrics, address: tuple[str, int]
-    ) -> None:
+    def __init__(self, domain: str, issuer: Issuer, enrolment: Enrolment, metrics: Metrics) -> None:
         self._domain, self._issuer, self._enrolment = domain, issuer, enrolment
-        self._metrics, self._address = metrics, address
+        self._metrics = metrics
+        self.port = 0
+        """Where enrolled hosts go, at the address they came to."""
 
     async def Enroll(self, request: enrolment_pb2.EnrollRequest, context: Any) -> Any:  # noqa: N802 -- gRPC
         """Trade a token and a certificate request for a certificate."""
@@ -46,8 +46,7 @@ class Enrolling(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 host_id=host,
                 chain=issued.chain,
                 authorities=self._issuer.authorities,
-                address=self._address[0],
-                port=self._address[1],
+                port=self.port,
             )
 
 

@@ -87,11 +87,10 @@ class GroupCommit:
         try:
             outcomes = self._write([each.batch for each in group])
         except Exception as error:  # noqa: BLE001 -- whatever it is, it must reach those who wait
-            self.failing = str(error)
-            if len(group) == 1:
-                return [
-                    error if isinstance(error, CollectorError) else StoreError("a batch failed", repr(error))
-                ]
+            if isinstance(error, StoreError):
+                self.failing = str(error)
+            if len(group) == 1 or isinstance(error, StoreError):
+                return [_expected(error)] * len(group)
             # One batch that cannot be stored must not keep the others from it.
             return [result for each in group for result in self._results([each])]
         self.failing = None
@@ -110,3 +109,7 @@ class GroupCommit:
                 waiting.answer.set_exception(result)
             else:
                 waiting.answer.set_result(result)
+
+
+def _expected(error: Exception) -> Outcome | Exception:
+    return error if isinstance(error, CollectorError) else StoreError("a batch failed", repr(error))

@@ -89,7 +89,7 @@ def _segment(request: telemetry_pb2.PutBatchRequest, received: int) -> Segment:
     if request.codec != telemetry_pb2.CODEC_COLUMNS_ZSTD:
         raise MalformedError("the payload is packed in a way this collector does not know")
     try:
-        columns.decode(payload, request.records, request.raw_size)
+        columns.check(payload, request.records, request.raw_size)
     except wire.WireError as error:
         raise MalformedError(str(error)) from error
     first, last = moment(request.first_us), moment(request.last_us)

@@ -43,9 +43,9 @@ class Telemetry(telemetry_pb2_grpc.TelemetryServiceServicer):
             received = moments.now()
             try:
                 batch = reading.batch(request, host, received)
+                outcome = await self._groups.submit(batch)
             except MalformedError as error:
                 return self._refused(error.what)
-            outcome = await self._groups.submit(batch)
             return self._stored(batch, outcome, time.perf_counter() - began)
 
     async def PutHost(self, request: telemetry_pb2.PutHostRequest, context: Any) -> Any:  # noqa: N802 -- gRPC

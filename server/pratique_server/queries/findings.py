@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import zstandard
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from pratique.api.v1 import run_pb2
 from pratique_server import wording
@@ -18,14 +18,14 @@ _OWN = (
     "number", "id", "rule", "title", "severity", "action", "stage", "actor", "act", "target", "time", "count",
     "state",
 )  # fmt: skip
-LISTED = (
+_LISTED = (
     *(findings.c[name] for name in _OWN),
     runs.c.id.label("run"),
     hosts.c.id.label("host"),
     hosts.c.name.label("host_name"),
     packages.c.purl.label("package"),
 )
-JOINED = findings.join(runs).join(hosts, findings.c.host == hosts.c.number).outerjoin(packages)
+_FROM = findings.join(runs).join(hosts, findings.c.host == hosts.c.number).outerjoin(packages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,14 @@ class Filter:
 _NAMED = {"host": hosts.c.id, "package": packages.c.purl, "run": runs.c.id}
 
 
+def listing() -> Select[Any]:
+    """Findings as lists show them."""
+    return select(*_LISTED).select_from(_FROM)
+
+
 def listed(connection: Connection, wanted: Filter, window: Window) -> Page:
     """Findings, the newest arrival first."""
-    query = select(*LISTED).select_from(JOINED)
+    query = listing()
     for field in fields(Filter):
         value = getattr(wanted, field.name)
         if value is not None:
@@ -58,7 +63,7 @@ def listed(connection: Connection, wanted: Filter, window: Window) -> Page:
 
 def one(connection: Connection, number: int) -> dict[str, Any]:
     """A finding with its process chain, the line of code, and the stanza that would allow it."""
-    query = select(*LISTED, findings.c.document).select_from(JOINED).where(findings.c.number == number)
+    query = select(*_LISTED, findings.c.document).select_from(_FROM).where(findings.c.number == number)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise MissingError(f"there is no finding {number}")

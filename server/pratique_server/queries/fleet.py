@@ -17,7 +17,6 @@ from pratique_server.store.schema import (
     findings,
     gaps,
     hosts,
-    runs,
     tallies,
 )
 
@@ -63,9 +62,6 @@ def overview(connection: Connection) -> dict[str, Any]:
     return {
         "time": moments.text(now),
         "open_findings": _some(connection, select(findings.c.number).where(findings.c.state == "open")),
-        "incomplete_runs": _some(
-            connection, select(runs.c.number).where(runs.c.received > now - moments.DAY, runs.c.incomplete)
-        ),
         "hosts": dict(
             map(tuple, connection.execute(select(hosts.c.state, func.count()).group_by(hosts.c.state)))
         ),

@@ -19,6 +19,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _ONE_AT_A_TIME = 0x7072_6174
 _BUSY_MS = 10_000
+_CONNECT_SECONDS = 5
 _CACHE_KIB = 64 * 1024
 
 
@@ -36,7 +37,10 @@ def connect(url: str, *, pool: int = 8) -> Engine:
         event.listen(engine, "connect", _durable)
         event.listen(engine, "begin", _begin)
         return engine
-    return create_engine(made.set(drivername=driver), pool_size=pool, pool_pre_ping=True)
+    patience = {"connect_timeout": _CONNECT_SECONDS}
+    return create_engine(
+        made.set(drivername=driver), pool_size=pool, pool_pre_ping=True, connect_args=patience
+    )
 
 
 def insert_of(engine: Engine) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from pratique_server import moments
 from pratique_server.errors import RefusedError, UsageError
@@ -57,6 +57,11 @@ class Enrolment:
         )
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(query.order_by(join_tokens.c.created)).mappings()]
+
+    def known(self) -> int:
+        """How many hosts ever joined."""
+        with self._engine.connect() as connection:
+            return int(connection.scalar(select(func.count()).select_from(hosts)) or 0)
 
     def join(self, digest: str, host: str, name: str, certificate: Certificate) -> None:
         """Use up a token for a new host; `RefusedError` says no more than that it is no good."""

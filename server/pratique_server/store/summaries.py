@@ -98,11 +98,13 @@ class Summaries:
             day = moments.day(batch.received)
             sums[day, "events"] += batch.segment.events
             sums[day, "findings"] += len(batch.findings)
+            sums[day, "runs.incomplete"] += bool(batch.facts.get("incomplete"))
             if batch.facts.get("verdict"):
                 sums[day, f"runs.{batch.facts['verdict']}"] += 1
         rows = [
             {"day": day, "name": name, "shard": self._shard, "total": sums[day, name]}
             for day, name in sorted(sums)
+            if sums[day, name]
         ]
         _many(connection, self._tallies, rows)
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, case, func, select, tuple_, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from pratique_server.errors import RefusedError, StoreError
+from pratique_server.errors import MalformedError, RefusedError, StoreError
 from pratique_server.store import purls, summaries
 from pratique_server.store.database import insert_of, writing
 from pratique_server.store.numbers import Numbers
@@ -70,6 +70,9 @@ class Writer:
         for attempt in range(_TRIES):
             try:
                 return self._once(batches, locations)
+            except DataError as error:
+                self._forget()
+                raise MalformedError("the database cannot hold what this batch says") from error
             except DBAPIError as error:
                 self._forget()
                 if attempt + 1 == _TRIES or not _worth_another(error):

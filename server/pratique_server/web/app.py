@@ -1,13 +1,14 @@
 """The application: query API, metrics, and the place where the review pages hang."""
 
 import logging
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from pratique_server import __version__
-from pratique_server.api import decisions, questions
+from pratique_server.api import decisions, hunting, questions
 from pratique_server.api.access import needs
 from pratique_server.errors import (
     CollectorError,
@@ -40,7 +41,7 @@ _HEADERS = {
 _log = logging.getLogger(__name__)
 
 
-def make_app(store: Store, metrics: Metrics, *pages: APIRouter) -> FastAPI:
+def make_app(store: Store, metrics: Metrics, parquet: Path, *pages: APIRouter) -> FastAPI:
     """The application; `pages` are routers of the review pages, served beside the API from the same store."""
     app = FastAPI(
         title="Pratique collector",
@@ -49,10 +50,10 @@ def make_app(store: Store, metrics: Metrics, *pages: APIRouter) -> FastAPI:
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
     )
-    app.state.store, app.state.metrics = store, metrics
+    app.state.store, app.state.metrics, app.state.parquet = store, metrics, parquet
     app.add_exception_handler(CollectorError, _explain)
     app.middleware("http")(_harden)
-    for router in (questions.router, decisions.router):
+    for router in (questions.router, decisions.router, hunting.router):
         app.include_router(router, prefix=PREFIX)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     for router in pages:

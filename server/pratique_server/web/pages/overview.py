@@ -25,6 +25,7 @@ def show(request: Request, review: Reviewing, connection: Asking) -> Response:
         "open": findings.open_counts(connection),
         "latest": finding_lists.listed(connection, finding_lists.Filter(), Window(limit=12)).items,
         "newest": findings.newest(connection),
+        "incomplete": fleet.incomplete(connection),
         "trend": fleet.trend(known["days"]),
         "coverage": fleet.coverage(connection),
         "levels": fleet.LEVELS,

@@ -73,15 +73,15 @@ def _found(connection: Connection, q: str) -> dict[str, Any]:
     if len(sought) < _SHORTEST:
         return {kind: [] for kind in _KINDS}
     rules = hunting.rules_of(connection, sought)
+    if rules:
+        return {kind: [] for kind in _KINDS} | {"findings": findings.of_rules(connection, rules)}
     found = search.everything(connection, sought)
-    if not any(found[kind] for kind in _KINDS if kind in found) and not rules and not sought.endswith("*"):
+    if not any(found[kind] for kind in _KINDS if kind in found) and not sought.endswith("*"):
         found = search.everything(connection, f"{sought}*")
         found["packages"] = found["packages"] or packages.found(connection, sought)
-    rules += [row["rule"] for row in found["rules"]]
-    return {
-        **{kind: found.get(kind, []) for kind in _KINDS},
-        "findings": findings.of_rules(connection, rules),
-    }
+    rules = [row["rule"] for row in found["rules"]]
+    fired = findings.of_rules(connection, rules) if rules else []
+    return {kind: found.get(kind, []) for kind in _KINDS} | {"findings": fired}
 
 
 def _csv(found: dict[str, Any]) -> str:

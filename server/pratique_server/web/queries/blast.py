@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, or_, select
+from sqlalchemy import Connection, RowMapping, func, select, union
 
 from pratique_server.store import purls
 from pratique_server.store.schema import (
@@ -35,16 +35,25 @@ def meant(connection: Connection, asked: str) -> list[int]:
 def touched(connection: Connection, numbers: Sequence[int]) -> Sequence[RowMapping]:
     """The newest runs in which it ran, or which installed it."""
     sets = select(package_set_members.c.package_set).where(package_set_members.c.package.in_(numbers))
-    ran = select(run_packages.c.run).where(run_packages.c.package.in_(numbers))
+    ran = select(run_packages.c.run.label("run")).where(run_packages.c.package.in_(numbers))
+    had = select(runs.c.number.label("run")).where(runs.c.package_set.in_(sets))
+    newest = union(_newest(ran), _newest(had)).subquery()
     mine = (run_packages.c.run == runs.c.number) & run_packages.c.package.in_(numbers)
     query = (
         select(*_COLUMNS)
-        .select_from(runs.join(hosts).outerjoin(run_packages, mine))
-        .where(or_(runs.c.number.in_(ran), runs.c.package_set.in_(sets)))
+        .select_from(
+            newest.join(runs, runs.c.number == newest.c.run).join(hosts).outerjoin(run_packages, mine)
+        )
         .order_by(runs.c.number.desc())
         .limit(MOST_RUNS)
     )
     return connection.execute(query).mappings().all()
+
+
+def _newest(of: Any) -> Any:
+    """The newest of these runs; a select of its own, since SQLite takes no limit inside a union."""
+    few = of.order_by(of.selected_columns.run.desc()).limit(MOST_RUNS).subquery()
+    return select(few.c.run)
 
 
 def by_host(rows: Sequence[RowMapping]) -> dict[str, list[RowMapping]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select
 
-from pratique_server.queries.findings import JOINED, LISTED
+from pratique_server.queries.findings import listing
 from pratique_server.queries.pages import shown
 from pratique_server.store import purls
 from pratique_server.store.schema import audit, findings, hosts, packages, runs
@@ -15,7 +15,7 @@ _COUNTED = 1_000
 
 def after(connection: Connection, number: int, most: int) -> list[dict[str, Any]]:
     """What arrived after `number`, oldest first, as lists show it."""
-    query = select(*LISTED).select_from(JOINED).where(findings.c.number > number)
+    query = listing().where(findings.c.number > number)
     rows = connection.execute(query.order_by(findings.c.number).limit(most)).mappings()
     return [shown(row) for row in rows]
 
@@ -27,7 +27,7 @@ def newest(connection: Connection) -> int:
 
 def of_rules(connection: Connection, rules: Sequence[str], most: int = 50) -> list[dict[str, Any]]:
     """The newest findings of these rules."""
-    query = select(*LISTED).select_from(JOINED).where(findings.c.rule.in_(rules))
+    query = listing().where(findings.c.rule.in_(rules))
     rows = connection.execute(query.order_by(findings.c.number.desc()).limit(most)).mappings()
     return [shown(row) for row in rows]
 

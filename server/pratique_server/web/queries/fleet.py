@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select
 
 from pratique_server import moments
-from pratique_server.store.schema import applications, hosts, revisions
+from pratique_server.store.schema import applications, hosts, revisions, runs
 from pratique_server.web.queries import documents
 
 SILENT = 3_600 * moments.SECOND
@@ -23,6 +23,16 @@ def silent(connection: Connection, most: int = 50) -> Sequence[RowMapping]:
         hosts.c.state == "active", seen < moments.now() - SILENT
     )
     return connection.execute(query.order_by(seen).limit(most)).mappings().all()
+
+
+def incomplete(connection: Connection, latest: int = 5_000) -> int:
+    """How many runs of the last day lost something, among the latest that arrived."""
+    newest = (
+        select(runs.c.incomplete, runs.c.received).order_by(runs.c.number.desc()).limit(latest).subquery()
+    )
+    query = select(func.count()).select_from(newest)
+    since = moments.now() - moments.DAY
+    return connection.scalar(query.where(newest.c.incomplete, newest.c.received > since)) or 0
 
 
 def held(connection: Connection, host: str) -> list[dict[str, Any]]:
