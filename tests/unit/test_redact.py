@@ -141,7 +141,7 @@ def test_canaries_reach_no_output() -> None:
 def test_redaction_takes_time_in_proportion(letter: str) -> None:
     """Command lines come from hostile code: no text of a few kilobytes may hold up the end of a run."""
     began = time.process_time()
-    for _ in range(20):
+    for _ in range(40):
         redact.text((letter * 4_000)[:4_000])
 
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 3

@@ -1,4 +1,7 @@
-"""Bytes from the wire, as hostile hosts would make them: refused in words, or stored; nothing else may happen."""
+"""Bytes from the wire, as hostile hosts would make them: refused in words, or stored; nothing else may happen.
+
+`pytest --hypothesis-profile=long tests/unit/test_server_fuzz.py` goes on for some ten minutes.
+"""
 
 import hashlib
 from contextlib import closing, suppress
@@ -24,6 +27,7 @@ from pratique_server.store.enrolment import Certificate
 from pratique_server.store.records import Outcome
 from pratique_server.store.store import Store, open_all
 
+settings.register_profile("long", max_examples=12_000, deadline=None)
 GOOD = hosts.last(1, events=20).SerializeToString()
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 NUMBERS = st.integers(0, (1 << 64) - 1)
@@ -79,7 +83,7 @@ def _accepts(reader: Any, message: events_pb2.Columns, records: int) -> bool:
     return True
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None)
 @given(st.data())
 def test_what_is_stored_can_be_read(data: st.DataObject) -> None:
     """The check at the door and the reader agree on every payload: nothing is stored that cannot be read later."""

@@ -264,6 +264,19 @@ def test_nothing_is_kept_on_a_host_that_is_not_enrolled(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_state_directory_that_cannot_be_looked_into_is_not_enrolled(
+    enrolled: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run asks this before its command starts: it may not fail there."""
+
+    def refuse(_path: Path) -> bool:
+        raise PermissionError
+
+    assert enrolled.enrolled()
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert not enrolled.enrolled()
+
+
 def test_a_defect_of_telemetry_does_not_change_a_run(
     enrolled: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

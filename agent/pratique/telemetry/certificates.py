@@ -17,6 +17,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pratique.telemetry.identity import Identity, IdentityError
 
 _LARGEST = 64 << 10
+# What the library raises over bytes that are no certificate, or one of a kind it does not know.
+_WRONG = (
+    ValueError,
+    TypeError,
+    IndexError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def fresh() -> tuple[bytes, bytes]:
@@ -40,7 +51,7 @@ def checked(key: bytes, chain: bytes, issued: float) -> Identity:
             raise IdentityError("the certificate is for another key")
         names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uri = names.get_values_for_type(x509.UniformResourceIdentifier)[0]
-    except (ValueError, TypeError, IndexError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
+    except _WRONG as error:
         raise IdentityError(f"this is no certificate for a host: {error}") from error
     return Identity(key, chain, uri, issued, own.not_valid_after_utc.timestamp())
 
@@ -56,7 +67,7 @@ def authorities(pem: bytes) -> bytes:
     try:
         if len(pem) > _LARGEST or not x509.load_pem_x509_certificates(pem):
             raise IdentityError("no authority was sent")
-    except ValueError as error:
+    except _WRONG as error:
         raise IdentityError(f"what was sent is no authority: {error}") from error
     return pem
 

@@ -63,8 +63,11 @@ class Place:
         return self.state / "collector"
 
     def enrolled(self) -> bool:
-        """Whether anything may leave this host."""
-        return self.enrolment.exists()
+        """Whether anything may leave this host; no, where that cannot be found out."""
+        try:
+            return self.enrolment.exists()
+        except OSError:
+            return False
 
     def make(self) -> None:
         """Create the directory, for its owner alone."""

@@ -5,9 +5,11 @@ import asyncio
 import gc
 import logging
 import os
+import platform
 import resource
 import secrets
 import signal
+import socket
 import sys
 from dataclasses import replace
 
@@ -59,10 +61,20 @@ def _configured(args: argparse.Namespace) -> Config:
         grpc=grpc,
         enrol=address(args.enrol) if args.enrol else beside,
         web=address(args.ui) if args.ui else given.web,
-        names=(*(args.name or ()), *given.names),
+        names=(*(args.name or _own_name()), *given.names),
         keep_days=args.keep_days,
         sinks=tuple(args.send),
     )
+
+
+def _own_name() -> list[str]:
+    """The name of this machine, where others could find it by that."""
+    name = platform.node()
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        return []
+    return [name] if name else []
 
 
 async def _serve(configured: Config, store: Store) -> None:

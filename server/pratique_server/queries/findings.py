@@ -25,7 +25,8 @@ _LISTED = (
     hosts.c.name.label("host_name"),
     packages.c.purl.label("package"),
 )
-_FROM = findings.join(runs).join(hosts, findings.c.host == hosts.c.number).outerjoin(packages)
+# Outer joins keep the order: inner ones let SQLite begin at the hosts and sort everything for fifty rows.
+_FROM = findings.outerjoin(runs).outerjoin(hosts, findings.c.host == hosts.c.number).outerjoin(packages)
 
 
 @dataclass(frozen=True, slots=True)

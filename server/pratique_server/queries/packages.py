@@ -26,6 +26,7 @@ _RANK = case(
     (runs.c.verdict == "clean", 1),
     else_=0,
 )
+_COUNTS = ("events", "net", "refused")
 _VERDICTS = (None, "clean", "findings", "blocked")
 
 
@@ -83,36 +84,38 @@ def _meant(purl: str) -> Select[Any]:
 
 
 def _touched(meant: Select[Any]) -> Subquery:
-    """Runs in which it acted, and runs that only installed it."""
-    acted = select(run_packages.c.run, run_packages.c.events, run_packages.c.net, run_packages.c.refused)
-    acted = acted.where(run_packages.c.package.in_(meant))
+    """Runs in which it acted, each once whatever the number of its versions, and runs that only installed it."""
+    acted = select(run_packages.c.run, *(func.sum(run_packages.c[name]).label(name) for name in _COUNTS))
+    acted = acted.where(run_packages.c.package.in_(meant)).group_by(run_packages.c.run)
     sets = select(package_set_members.c.package_set).where(package_set_members.c.package.in_(meant))
     known = select(run_packages.c.run).where(run_packages.c.package.in_(meant))
-    zero = literal(0)
-    installed = select(runs.c.number, zero, zero, zero).where(
-        runs.c.package_set.in_(sets), runs.c.number.not_in(known)
-    )
+    installed = select(runs.c.number, *(literal(0) for _ in _COUNTS))
+    installed = installed.where(runs.c.package_set.in_(sets), runs.c.number.not_in(known))
     return union_all(acted, installed).subquery("touched")
 
 
 def _hosts(connection: Connection, touched: Subquery) -> list[dict[str, Any]]:
-    query = (
+    """By the numbers of hosts; their names are looked up once for each, not once for each run."""
+    when = func.coalesce(runs.c.started, runs.c.received)
+    hit = (
         select(
-            hosts.c.id.label("host"),
-            hosts.c.name.label("host_name"),
-            func.count(distinct(runs.c.number)).label("runs"),
-            func.min(func.coalesce(runs.c.started, runs.c.received)).label("first"),
-            func.max(func.coalesce(runs.c.started, runs.c.received)).label("last"),
-            *(func.sum(touched.c[name]).label(name) for name in ("events", "net", "refused")),
+            runs.c.host,
+            func.count().label("runs"),
+            func.min(when).label("first"),
+            func.max(when).label("last"),
+            *(func.sum(touched.c[name]).label(name) for name in _COUNTS),
             func.max(_RANK).label("rank"),
+            func.min(runs.c.number).label("number"),
         )
-        .select_from(
-            touched.join(runs, runs.c.number == touched.c.run).join(hosts, hosts.c.number == runs.c.host)
-        )
-        .group_by(hosts.c.number, hosts.c.id, hosts.c.name)
+        .select_from(touched.join(runs, runs.c.number == touched.c.run))
+        .group_by(runs.c.host)
         .order_by(func.min(runs.c.number))
         .limit(MOST_HOSTS)
+        .subquery("hit")
     )
+    columns = (hit.c[name] for name in ("runs", "first", "last", *_COUNTS, "rank"))
+    query = select(hosts.c.id.label("host"), hosts.c.name.label("host_name"), *columns)
+    query = query.select_from(hit.join(hosts, hosts.c.number == hit.c.host)).order_by(hit.c.number)
     return [_hit(shown(_plain(row))) for row in connection.execute(query).mappings()]
 
 
@@ -152,7 +155,7 @@ def _sightings(connection: Connection, meant: Select[Any]) -> list[dict[str, Any
             func.count().label("runs"),
             func.min(sightings.c.first).label("first"),
         )
-        .join_from(sightings, observables)
+        .join_from(sightings, observables, isouter=True)
         .where(sightings.c.package.in_(meant))
         .group_by(observables.c.kind, observables.c.value)
         .order_by(func.count().desc())

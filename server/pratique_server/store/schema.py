@@ -304,8 +304,8 @@ sightings = Table(
     Column("package", Number, primary_key=True, autoincrement=False),  # 0: nobody could be named
     _count("events"),
     _time("first"),
+    Index(None, "package"),
     Index(None, "run"),
-    Index(None, "package", "observable"),
 )
 
 # A kind of document (policy, approvals, blocks) has a version that grows with every decision: hosts hold whole

@@ -13,6 +13,9 @@ from pratique_server import moments
 from pratique_server.errors import StoreError, UsageError
 from pratique_server.store.records import Segment
 
+_PAGE = 2048
+"""Half of SQLite's own: the last page of each segment is half empty, and segments are small."""
+
 Arrived = tuple[Segment, int]
 """A segment, and when it came."""
 
@@ -119,6 +122,7 @@ class DayFiles:
             while len(self._open) > 1:
                 self._open.pop(min(self._open)).close()
             connection = sqlite3.connect(self._path(day), check_same_thread=False)
+            connection.execute(f"PRAGMA page_size={_PAGE}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute(

@@ -1,10 +1,12 @@
 """Acknowledged events per second, from hosts over mutual TLS to a commit on disk."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
+from typing import Any
 
 import grpc
 
@@ -14,6 +16,7 @@ from fleet.served import Served
 from pratique.api.v1 import telemetry_pb2, telemetry_pb2_grpc
 
 Request = telemetry_pb2.PutBatchRequest
+_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Rate:
     events: int
     batch: int
     seconds: float
+    payload: float
+    """Compressed bytes of an event on the wire."""
     p50_ms: float
     p99_ms: float
     cpu_us: float
@@ -42,15 +47,9 @@ async def measure(
     seconds, cpu = time.perf_counter() - began, served.cpu() - cpu
     await asyncio.gather(*(channel.close() for channel in channels))
     events, cuts = sum(each.records for each in batches), quantiles(waits, n=100)
-    return Rate(
-        len(senders),
-        events,
-        batches[0].records,
-        seconds,
-        median(waits) * 1e3,
-        cuts[98] * 1e3,
-        cpu / events * 1e6,
-    )
+    payload = sum(len(each.payload) for each in batches) / events
+    times = (median(waits) * 1e3, cuts[98] * 1e3, cpu / events * 1e6)
+    return Rate(len(senders), events, batches[0].records, seconds, payload, *times)
 
 
 async def _send(
@@ -58,10 +57,19 @@ async def _send(
 ) -> None:
     for request in queue:
         began = time.perf_counter()
-        answer = await stub.PutBatch(request, timeout=60)
+        while (answer := await _asked(stub, request)) is None:
+            await asyncio.sleep(_PAUSE)
         assert answer.receipt == telemetry_pb2.RECEIPT_STORED, answer.reason
-        assert not answer.duplicate
         waits.append(time.perf_counter() - began)
+
+
+async def _asked(stub: telemetry_pb2_grpc.TelemetryServiceStub, request: Request) -> Any:
+    """The answer, or None when there was none: a host sends the batch again, and the wait counts."""
+    try:
+        return await stub.PutBatch(request, timeout=60)
+    except grpc.aio.AioRpcError as error:
+        print(f"again: {error.code().name} {error.details()}", file=sys.stderr)
+        return None
 
 
 def _channel(sender: Credentials, address: str) -> grpc.aio.Channel:
@@ -69,6 +77,6 @@ def _channel(sender: Credentials, address: str) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(address, credentials)
 
 
-def made(first: int, events: int, batch: int) -> list[Request]:
-    """Runs of one batch each, so many events in all."""
-    return [load.run(first + number, batch) for number in range(events // batch)]
+def made(first: int, events: int, batch: int, *, real: bool = False) -> list[Request]:
+    """Runs of one batch each, so many events in all, made up or recorded."""
+    return [load.run(first + number, batch, real=real) for number in range(events // batch)]

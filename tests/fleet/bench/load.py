@@ -2,10 +2,11 @@
 
 import random
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, chain, islice
 
 import zstandard
 
+import recorded
 from fleet import hosts
 from pratique.api import columns
 from pratique.api.v1 import events_pb2, run_pb2, telemetry_pb2, words_pb2
@@ -16,16 +17,24 @@ _WEIGHTS = list(accumulate(1 / rank for rank in range(1, _PACKAGES + 1)))
 
 
 @cache
-def _base(events: int, number: int) -> tuple[events_pb2.Columns, int, int]:
-    """The columns of one made-up run, its first time and how long it takes."""
-    packed = columns.encode(hosts.rows(events, number))
+def _base(events: int, number: int, real: bool) -> tuple[events_pb2.Columns, int, int]:
+    """The columns of one run, its first time and how long it takes."""
+    rows = _recorded(events, number) if real else hosts.rows(events, number)
+    packed = columns.encode(rows)
     raw = zstandard.ZstdDecompressor().decompress(packed.payload)
-    return events_pb2.Columns.FromString(raw), packed.first_us, packed.last_us - packed.first_us
+    return events_pb2.Columns.FromString(raw), rows[0].time_us, packed.last_us - packed.first_us
 
 
-def _packed(events: int, number: int, shift: int) -> columns.Packed:
+def _recorded(events: int, number: int) -> list[columns.Row]:
+    """What was recorded of real installs, one after the other until it is enough for a large one."""
+    begin = number * events // len(recorded.runs())
+    rows = chain.from_iterable(islice(recorded.stream(), begin % 500, None))
+    return sorted(islice(rows, events), key=lambda row: row.time_us)
+
+
+def _packed(events: int, number: int, shift: int, real: bool) -> columns.Packed:
     """The same run at another time: another payload, without making its rows again."""
-    message, first, lasts = _base(events, number % _BASES)
+    message, first, lasts = _base(events, number % _BASES, real)
     message.time_us[0] = first + shift
     raw = message.SerializeToString()
     payload = zstandard.ZstdCompressor(level=3).compress(raw)
@@ -37,10 +46,10 @@ def purl(rank: int) -> str:
     return f"pkg:npm/package-{rank}@1.{rank % 7}.{rank % 11}"
 
 
-def run(number: int, events: int) -> telemetry_pb2.PutBatchRequest:
+def run(number: int, events: int, *, real: bool = False) -> telemetry_pb2.PutBatchRequest:
     """A whole run in one batch: its own times and payload, packages as unevenly spread as they are."""
     chance = random.Random(number)
-    packed = _packed(events, number, chance.randrange(_MONTH_US) + number)
+    packed = _packed(events, number, chance.randrange(_MONTH_US) + number, real)
     name, picked = hosts.run_id(number), chance.choices(range(_PACKAGES), cum_weights=_WEIGHTS, k=3)
     blocked = chance.random() < 0.02
     request = telemetry_pb2.PutBatchRequest(

@@ -394,4 +394,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("observable", "run", "package", name=op.f("pk_sightings")),
     )
     with op.batch_alter_table("sightings", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sightings_package"), ["package"], unique=False)
         batch_op.create_index(batch_op.f("ix_sightings_run"), ["run"], unique=False)

@@ -21,7 +21,4 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sessions_user"), "sessions", ["user"], unique=False)
     op.create_index(op.f("ix_audit_subject_number"), "audit", ["subject", "number"], unique=False)
-    op.create_index(
-        op.f("ix_sightings_package_observable"), "sightings", ["package", "observable"], unique=False
-    )
     op.add_column("run_packages", sa.Column("document", sa.LargeBinary(), nullable=True))
