@@ -13,8 +13,8 @@ STAMPS := .cache/make
 DEMO := lab.demo
 BENCH :=
 
-.PHONY: help setup system probes demo test check test-server test-rootless test-root scenarios races \
-	setup-kernels test-kernels test-each-kernel bench bench-collector storm proto clean
+.PHONY: help setup system probes demo test check test-server test-browser test-rootless test-root scenarios races \
+	setup-browser setup-kernels test-kernels test-each-kernel screenshots vendor bench bench-collector storm proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +24,8 @@ setup: $(STAMPS)/system $(VENV)/.installed probes ## install what is missing, bu
 demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says
 	@PYTHONPATH=tests $(BIN)/python -m $(DEMO)
 
-test: setup check test-server ## everything: check, the collector on PostgreSQL, without privilege, as root, in booted kernels
-	@$(MAKE) --no-print-directory test-rootless
+test: setup check test-server ## everything: collector, pages in a browser, without privilege, as root, in booted kernels
+	@$(MAKE) --no-print-directory test-browser test-rootless
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-root test-each-kernel; else $(not_run); fi
 
 check: setup ## style, types, import contract, unit tests: no root needed
@@ -58,6 +58,15 @@ test-each-kernel: setup setup-kernels
 	$(kernel_tests)
 
 kernel_tests = PRATIQUE_MUST_RUN=1 timeout --kill-after=10 2400 $(BIN)/pytest -m kernels -s tests/kernels
+
+test-browser: setup setup-browser ## the review pages in the distribution's Chromium
+	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest tests/web
+
+screenshots: setup ## pictures of the review pages, from the story of a fleet, into docs/screens
+	PYTHONPATH=tests $(BIN)/python -m fleet.screens
+
+vendor: setup ## fetch htmx and uPlot again, and refuse what is not what was pinned
+	PYTHONPATH=tests $(BIN)/python -m vendored fetch
 
 bench: setup ## what the guard costs, paired with the bare command (root: also writes docs/benchmarks.md)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
@@ -130,9 +139,13 @@ endef
 # The emulator and what makes a root file system: only for the tests in booted kernels.
 KERNEL_NEEDS := qemu-system-x86=qemu-system-x86_64 mmdebstrap=mmdebstrap e2fsprogs=mke2fs
 
+BROWSER_NEEDS := chromium=chromium
+
+setup-browser: ; @$(MAKE) --no-print-directory $(STAMPS)/browser NEEDS="$(BROWSER_NEEDS)"
+
 setup-kernels: ; @$(MAKE) --no-print-directory $(STAMPS)/kernels NEEDS="$(KERNEL_NEEDS)"
 
-$(STAMPS)/kernels:
+$(STAMPS)/kernels $(STAMPS)/browser:
 	$(install_missing)
 
 $(VENV)/.installed: pyproject.toml hatch_build.py | $(STAMPS)/system

@@ -150,6 +150,7 @@ def _named(request: telemetry_pb2.PutBatchRequest, started: int | None) -> Itera
                 count(each.events),
                 first=started,
                 stages=sum(1 << stage for stage in {*each.stages} if 0 <= stage < 8),  # noqa: PLR2004 -- a byte
+                document=each.SerializeToString(),
             )
 
 

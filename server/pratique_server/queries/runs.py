@@ -26,7 +26,7 @@ _OWN = (
     "number", "id", "started", "ended", "received", "command", "description", "user", "manager", "profile", "mode",
     "backend", "verdict", "incomplete", "exit_status", "signal", "pratique_status", "events", "findings",
 )  # fmt: skip
-_LISTED = (
+LISTED = (
     *(runs.c[name] for name in _OWN),
     runs.c.lost.label("lost_events"),
     hosts.c.id.label("host"),
@@ -49,7 +49,7 @@ class Filter:
 def listed(connection: Connection, wanted: Filter, window: Window) -> Page:
     """Runs, the newest arrival first."""
     # An outer join keeps the order: an inner one lets SQLite begin at the hosts and sort everything for fifty rows.
-    query = select(*_LISTED).join_from(runs, hosts, isouter=True)
+    query = select(*LISTED).join_from(runs, hosts, isouter=True)
     if wanted.host is not None:
         query = query.where(
             runs.c.host == select(hosts.c.number).where(hosts.c.id == wanted.host).scalar_subquery()
@@ -78,7 +78,7 @@ def one(connection: Connection, run: str, host: str | None = None) -> Row:
 def find(connection: Connection, run: str, host: str | None = None) -> Row:
     """The row of a run; `MissingError` when there is none. Of equal ids of several hosts the newest counts."""
     columns = (runs.c[name] for name in ("cwd", "batches", "document", "policy"))
-    query = select(*_LISTED, *columns).join_from(runs, hosts, isouter=True).where(runs.c.id == run)
+    query = select(*LISTED, *columns).join_from(runs, hosts, isouter=True).where(runs.c.id == run)
     query = query if host is None else query.where(hosts.c.id == host)
     row = connection.execute(query.order_by(runs.c.number.desc())).mappings().first()
     if row is None:

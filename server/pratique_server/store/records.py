@@ -17,6 +17,8 @@ class Package:
     first: int | None = None
     stages: int = 0
     """Bit n: the stage of number n."""
+    document: bytes | None = None
+    """All that the host said of it."""
 
 
 @dataclass(frozen=True, slots=True)

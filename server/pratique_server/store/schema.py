@@ -120,6 +120,18 @@ api_tokens = Table(
     _time("used", known=False),
 )
 
+# Who is signed in at the review pages; the browser holds a secret, this holds its digest.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    _refers("user", "users"),
+    _text("csrf"),
+    _time("created"),
+    _time("used"),
+    Index(None, "user"),
+)
+
 audit = Table(
     "audit",
     metadata,
@@ -129,6 +141,7 @@ audit = Table(
     _text("what"),
     _text("subject"),
     _text("detail"),
+    Index(None, "subject", "number"),
 )
 
 packages = Table(
@@ -208,6 +221,7 @@ run_packages = Table(
     _text("identity", known=False),
     Column("direct", Boolean),
     _count("stages"),
+    Column("document", LargeBinary),
     Index(None, "package", "run"),
 )
 

@@ -132,6 +132,7 @@ def _telling(statement: Any) -> Any:
         "stages": table.c.stages.bitwise_or(new.stages),
         "identity": func.coalesce(new.identity, table.c.identity),
         "direct": func.coalesce(new.direct, table.c.direct),
+        "document": func.coalesce(new.document, table.c.document),
     }
     return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=changes)
 
@@ -161,7 +162,8 @@ def _activities(fresh: Fresh, known: Known) -> list[Row]:
 
 def _nothing(run: int, package: int) -> Row:
     counts = dict.fromkeys(("events", "net", "refused", "stages"), 0)
-    return {"run": run, "package": package, **counts, "first": None, "identity": None, "direct": None}
+    unknown = dict.fromkeys(("first", "identity", "direct", "document"))
+    return {"run": run, "package": package, **counts, **unknown}
 
 
 def _tell(row: Row, package: Package) -> None:
@@ -171,6 +173,7 @@ def _tell(row: Row, package: Package) -> None:
     row["first"] = min((t for t in (row["first"], package.first) if t is not None), default=None)
     row["identity"] = package.identity or row["identity"]
     row["direct"] = row["direct"] if package.direct is None else package.direct
+    row["document"] = package.document or row["document"]
 
 
 def _sightings(fresh: Fresh, known: Known) -> list[Row]:
