@@ -1,9 +1,10 @@
 """Bytes from the wire, as hostile hosts would make them: refused in words, or stored; nothing else may happen.
 
-`pytest --hypothesis-profile=long tests/unit/test_server_fuzz.py` goes on for some ten minutes.
+`PRATIQUE_FUZZ=12000 pytest --timeout 0 tests/unit/test_server_fuzz.py` tries so many examples for each.
 """
 
 import hashlib
+import os
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from pratique_server.store.enrolment import Certificate
 from pratique_server.store.records import Outcome
 from pratique_server.store.store import Store, open_all
 
-settings.register_profile("long", max_examples=12_000, deadline=None)
+if "PRATIQUE_FUZZ" in os.environ:
+    settings.register_profile("long", max_examples=int(os.environ["PRATIQUE_FUZZ"]), deadline=None)
+    settings.load_profile("long")
 GOOD = hosts.last(1, events=20).SerializeToString()
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 NUMBERS = st.integers(0, (1 << 64) - 1)

@@ -55,7 +55,7 @@ def read(pem: bytes, domain: str) -> Peer:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound) as error:
+    except (ValueError, x509.ExtensionNotFound, x509.InvalidVersion) as error:
         raise RefusedError("the certificate names no host") from error
     named = [name.value for name in found]
     if len(named) != 1 or not isinstance(next(iter(found)), x509.UniformResourceIdentifier):

@@ -137,7 +137,7 @@ def _key_of(request: bytes) -> ec.EllipticCurvePublicKey:
     try:
         read = x509.load_der_x509_csr(request)
         good, public = read.is_signature_valid, read.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.InvalidVersion) as error:
         raise MalformedError("this is no certificate request") from error
     if not good:
         raise MalformedError("the certificate request is not signed with its own key")
