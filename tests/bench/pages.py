@@ -51,9 +51,7 @@ def main() -> None:
             print(f"{given.events:,} events written in {time.perf_counter() - began:.0f} s", flush=True)
             (folder / "filled").touch()
         with _served(folder) as (address, server):
-            _measure(
-                Site(address, store, fleet), server, given.rounds, *(folder / "filled").read_text().split()
-            )
+            _measure(Site(address, store, fleet), server, given.rounds)
         store.close()
 
 
