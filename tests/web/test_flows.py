@@ -259,7 +259,7 @@ def test_a_hunt_is_kept_and_forgotten(desk):
     page.get_by_role("button", name="Keep").click()
     page.get_by_role("link", name="metadata", exact=True).click()
     expect(page.locator("h1")).to_contain_text("169.254.169.254")
-    page.get_by_role("button", name="Forget").click()
+    page.get_by_role("listitem").filter(has_text="metadata").get_by_role("button", name="Forget").click()
     expect(page.get_by_role("link", name="metadata", exact=True)).to_have_count(0)
 
 
