@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-REFUSABLE = {"bpf": (321, 280), "fanotify_init": (300, 262)}
+REFUSABLE = {"bpf": (321, 280), "fanotify_init": (300, 262), "seccomp": (317, 277)}
 """Call → its number on x86_64 and on aarch64."""
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2

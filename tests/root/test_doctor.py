@@ -44,7 +44,11 @@ def test_nothing_is_left_over(told: dict[str, Any]) -> None:
 def test_where_nothing_can_guard(guard: None) -> None:
     """It claims nothing, says what is missing and the mend, and gives 125."""
     done = subprocess.run(
-        refusing("bpf", [str(PRATIQUE), "doctor"]), capture_output=True, text=True, timeout=60, check=False
+        refusing("seccomp", refusing("bpf", [str(PRATIQUE), "doctor"])),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
     assert done.returncode == 125

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lab.guard import PRATIQUE, Outcome, guarded, run
+from lab.refusing import refusing
 from lab.world import World
 
 _PACKAGE = Path(__file__).parent / "packages" / "well-meant-1.0.0"
@@ -129,7 +130,10 @@ def test_without_a_guard_nothing_starts(place: Place) -> None:
     mark = place.world.folder / "started"
     learning = f"{PRATIQUE} learn -- touch {mark}"
     outcome = place.start(
-        ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none /sys/kernel/btf && exec {learning}"]
+        refusing(
+            "seccomp",
+            ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none /sys/kernel/btf && exec {learning}"],
+        )
     )
 
     assert (outcome.status, outcome.out) == (125, "")

@@ -7,7 +7,7 @@ import pytest
 
 from lab.demands import demand
 from lab.guard import Outcome, guarded, run
-from lab.refusing import REFUSABLE, refusing
+from lab.refusing import refusing
 from lab.world import World
 
 _LIBBPF = next(Path("/usr/lib").glob("*/libbpf.so.1"), Path("/usr/lib64/libbpf.so.1"))
@@ -41,7 +41,7 @@ def test_no_cgroup_mounted(guard: None, world: World) -> None:
     assert b"GET /user" not in world.sink.received()
 
 
-@pytest.mark.parametrize("call", sorted(REFUSABLE))
+@pytest.mark.parametrize("call", ["bpf", "fanotify_init"])
 def test_refused_system_call(guard: None, world: World, call: str) -> None:
     """Where a needed system call is refused (as in containers): 125, named in one line, nothing started."""
     outcome = run(refusing(call, _touching(world)), world.environment(), world.folder)
@@ -123,7 +123,8 @@ def test_report_in_a_missing_folder(guard: None, world: World) -> None:
 
 
 def _touching(world: World, *options: str) -> list[str]:
-    return guarded(["touch", str(_marker(world))], None, *options)
+    """Behind `hooks`, unless another is named: left to choose, `rootless` guards where `hooks` cannot."""
+    return guarded(["touch", str(_marker(world))], None, *(options or ("--backend", "hooks")))
 
 
 def _marker(world: World) -> Path:

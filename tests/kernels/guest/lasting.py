@@ -49,7 +49,7 @@ def agent() -> None:
     row = Row(tuple(Stage), (Actor.PACKAGE,), Act.FILE_READ, "a.new", Action.DENY)
     groups = (Group("a.new", "file", paths=("~/.netrc",)), *first.groups)
     second = first._replace(rules=(rule._replace(rows=(row, *rule.rows)),), groups=groups)
-    backend = choice.choose("lsm", Host([str(HOME)], str(HOME), ()))
+    backend, _ = choice.choose("lsm", Host([str(HOME)], str(HOME), ()))
     backend.start(first, 9)
     pid = backend.spawn(Command([sys.executable, __file__, "wait"], str(HOME), dict(os.environ)))
     backend.label(pid, _PACKAGE)

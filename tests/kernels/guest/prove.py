@@ -9,7 +9,7 @@ from pratique.backends.base import Host
 
 def main(name: str) -> None:
     """Print the rows of the backend called `name`."""
-    backend = choice.choose(name, Host(["/root"], "/root", ()))
+    backend, _ = choice.choose(name, Host(["/root"], "/root", ()))
     rows = [
         {
             "scenario": row.scenario,

@@ -256,7 +256,7 @@ def round_(home: Path, *, guard: bool) -> dict[str, bool]:
     groups.append(Group("net.global", "net", cidrs=("127.66.1.9/32",)))
     groups.append(Group("secrets.vault", "file", paths=("~/.vault/**",)))
     policy = policy._replace(rules=(rule._replace(rows=tuple(rows)),), groups=tuple(groups))
-    backend = choice.choose("lsm", Host([str(home)], str(home), ()))
+    backend, _ = choice.choose("lsm", Host([str(home)], str(home), ()))
     backend.start(policy, 7)
     told = set()
     try:
