@@ -6,6 +6,7 @@
  *   recognise.bpf.h  which manager an argv starts
  *   allowed.bpf.h    what one origin may use all the same
  *   exec.bpf.h       what a process becomes; code groups          tp_btf, killed before
+ *   begin.bpf.h      managers that nobody wrapped                 tp_btf, the daemon only
  *   net.bpf.h        connect, addressed send, socket, bind        cgroup, enforced
  *   calls.bpf.h      which system calls are watched
  *   files.bpf.h      fresh and guarded files, refusals, unix     returns of calls
@@ -41,6 +42,7 @@
 #include "recognise.bpf.h"
 #include "allowed.bpf.h"
 #include "exec.bpf.h"
+#include "begin.bpf.h"
 #include "net.bpf.h"
 #include "calls.bpf.h"
 #include "files.bpf.h"

@@ -43,6 +43,7 @@ KEEP(guarded);
 KEEP(allowed_key);
 KEEP(path_key);
 KEEP(token_key);
+KEEP(beginnings);
 KEEP(watch);
 KEEP(counters);
 

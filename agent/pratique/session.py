@@ -8,17 +8,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from pratique import host, managers, nested
+from pratique import host, managers, nested, settling
 from pratique.backends import choice
 from pratique.backends.base import Backend, Command, Ended, Host
 from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
-from pratique.model import Event, Kind, Settlement
-from pratique.policy import allows, cache, sources
-from pratique.policy.model import BLOCKED, Policy
+from pratique.policy import cache, sources
+from pratique.policy.model import Policy
 from pratique.runs.run import Run
-from pratique.words import Act, Action, Level
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 2.0
@@ -148,16 +146,7 @@ class _Watch:
         for event in self._backend.events(timeout):
             self._run.add(event)
             if event.exec is not None and event.exec.pending:
-                self._settle(event)
-
-    def _settle(self, event: Event) -> None:
-        settlement, origin = self._run.settle(event)
-        if allows.blocked(self._policy, settlement.identity) is not None:
-            self._backend.refuse(event)
-            self._run.add(_blocked(event, settlement, origin))
-            return
-        granted = allows.allows_for(self._policy, settlement.identity, settlement.stage)
-        self._backend.settle(event, settlement, origin, granted)
+                settling.settle(event, self._policy, self._backend, self._run)
 
     def _finish(self) -> str | None:
         try:
@@ -181,22 +170,6 @@ def _sources(request: Request, machine: Host) -> sources.Request:
         profile=request.profile,
         mode=request.mode,
         files=(request.policy,) if request.policy else (),
-    )
-
-
-def _blocked(event: Event, settlement: Settlement, origin: int) -> Event:
-    """What a `[[block]]` did: the package's process ended before its first instruction."""
-    return event._replace(
-        kind=Kind.ACT,
-        origin=origin,
-        stage=settlement.stage,
-        actor=settlement.actor,
-        act=Act.EXEC,
-        action=Action.KILL,
-        rule=BLOCKED.id,
-        level=Level.KILLED_BEFORE,
-        target={"exe": event.exec.exe if event.exec else None},
-        exec=None,
     )
 
 

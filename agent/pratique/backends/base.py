@@ -1,11 +1,12 @@
 """The one interface every backend implements; the rest of the agent knows nothing else of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pratique.managers.base import Pattern
 from pratique.model import Coverage, Event, Settlement
 from pratique.policy.model import Allow, Policy
+from pratique.words import Actor, Stage
 
 
 class Support(NamedTuple):
@@ -33,6 +34,23 @@ class Command(NamedTuple):
     argv: Sequence[str]
     cwd: str
     environment: dict[str, str]
+
+
+class Scope(NamedTuple):
+    """Whose processes a daemon guards."""
+
+    users: tuple[int, ...] | None = None
+    """User ids; None: everybody's."""
+
+
+class Member(NamedTuple):
+    """A labelled process as the kernel knows it, also one that an earlier agent labelled."""
+
+    run: int
+    origin: int
+    stage: Stage
+    actor: Actor
+    pending: bool
 
 
 class Losses(NamedTuple):
@@ -127,3 +145,29 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Detach and free everything; safe to call twice and after any failure."""
+
+
+class HostBackend(Backend, Protocol):
+    """A backend that also guards what nobody wrapped, for many runs at once: the daemon's.
+
+    Life: `watch()` instead of `start()`, no `spawn()`; then as before, by the run each event names. Origins
+    are unique among all runs. `leave()` hands over to another agent, `close()` ends the guard.
+    """
+
+    def watch(self, policy: Policy, scope: Scope, folder: str) -> int:
+        """Set up; from now on each manager in `scope` that nobody wrapped begins a run. The runs' family.
+
+        What refuses is kept in `folder` and outlives the agent; what an earlier one kept there is taken up.
+        """
+
+    def members(self) -> Mapping[int, Member]:
+        """Every labelled process by pid."""
+
+    def begin(self, pid: int, actor: Actor, stage: Stage, origin: int) -> int | None:
+        """Make a live process the first of a new run; the run's number, None when it is gone."""
+
+    def forget(self, origins: Iterable[int]) -> None:
+        """These origins' runs have ended: drop what they were allowed."""
+
+    def leave(self) -> None:
+        """End this agent and leave the guard in force for the next one, for a bounded time."""

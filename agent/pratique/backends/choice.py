@@ -2,12 +2,13 @@
 
 from importlib import import_module
 
-from pratique.backends.base import Backend, Host, Support
+from pratique.backends.base import Backend, Host, HostBackend, Support
 from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 
 # Strongest first. Adding a backend is a line here and a package beside this file.
 _BACKENDS = {"hooks": "pratique.backends.hooks.backend:HooksBackend"}
+_WHOLE_HOST = {"hooks": "pratique.backends.hooks.whole_host:WholeHost"}
 _PLANNED = ("lsm", "rootless")
 
 
@@ -31,6 +32,19 @@ def choose(name: str, host: Host) -> Backend:
 def every(host: Host) -> list[Backend]:
     """Each backend of this version, strongest first, whether or not it works here."""
     return [_load(name, host) for name in _BACKENDS]
+
+
+def whole_host(host: Host) -> HostBackend:
+    """The strongest backend that guards what nobody wrapped; `GuardError` says what each lacks."""
+    lacks = []
+    for name, place in _WHOLE_HOST.items():
+        module, _, attribute = place.partition(":")
+        backend: HostBackend = getattr(import_module(module), attribute)(host)
+        support = _supported(backend)
+        if support.ok:
+            return backend
+        lacks.append((f"{name}: {support.why}", support.mend))
+    raise GuardError(f"no backend can guard this host ({'; '.join(why for why, _ in lacks)})", lacks[0][1])
 
 
 def _supported(backend: Backend) -> Support:
