@@ -17,6 +17,8 @@ from pratique.errors import GuardError, PratiqueError, UsageError
 COMMANDS = {
     "run": "start a command under guard",
     "doctor": "show what guards this host, what it does not cover, and what to mend",
+    "daemon": "guard every install on this host, without a wrapper",
+    "status": "show the daemon's runs and recent findings",
     "rules": "list, check, test and explain the rules",
     "report": "show the report of a run",
     "replay": "put a recorded trace through the rules, without a kernel",
@@ -25,8 +27,6 @@ COMMANDS = {
     "learn": "propose the [[allow]] stanzas that a run needs, as a diff",
 }
 PLANNED = (
-    "daemon",
-    "status",
     "top",
     "approve",
     "forget",
