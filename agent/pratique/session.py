@@ -62,7 +62,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
     """
     started = time.monotonic()
     machine = Host(host.homes(request.environment), host.project_root(request.cwd), _patterns())
-    policy = cache.load(_sources(request, machine))
+    policy = policy_of(request, machine.project)
     backend = choice.choose(request.backend, machine)
     run = Run(
         policy,
@@ -117,7 +117,7 @@ class _Watch:
 
     def ended_and_lost(self, started: float) -> tuple[Ended, str | None]:
         self._run.written_by_package = self._backend.written_by_package
-        signals = _Signals()
+        signals = Signals()
         try:
             pid = self._backend.spawn(self._command)
             signals.go_to(pid)
@@ -163,17 +163,20 @@ class _Watch:
         return not self._backend.survivors()
 
 
-def _sources(request: Request, machine: Host) -> sources.Request:
-    return sources.Request(
-        home=request.environment.get("HOME") or "/nonexistent",
-        project=machine.project,
-        profile=request.profile,
-        mode=request.mode,
-        files=(request.policy,) if request.policy else (),
+def policy_of(request: Request, project: str) -> Policy:
+    """The policy in force for what the user asked."""
+    return cache.load(
+        sources.Request(
+            home=request.environment.get("HOME") or "/nonexistent",
+            project=project,
+            profile=request.profile,
+            mode=request.mode,
+            files=(request.policy,) if request.policy else (),
+        )
     )
 
 
-class _Signals:
+class Signals:
     """Terminal signals are left to the command, the others are passed on to it, until `restore`.
 
     Handlers and not SIG_IGN: exec resets handlers, so the command starts with what it would have had.
@@ -192,6 +195,7 @@ class _Signals:
             self._forward(number, None)
 
     def restore(self) -> None:
+        """Have every signal handled as before."""
         for number, handler in self._held.items():
             signal.signal(number, handler)
         if self._command is not None:

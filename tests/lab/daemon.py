@@ -71,7 +71,7 @@ class Daemon:
         assert self._answers(), self.log
         return time.monotonic() - began
 
-    def end(self, number: signal.Signals, patience: float = 10) -> int:
+    def end(self, number: signal.Signals, patience: float = 25) -> int:
         """Signal it, and its exit status; SIGKILL after `patience` seconds."""
         if self.process is None:
             return 0

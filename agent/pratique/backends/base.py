@@ -1,6 +1,6 @@
 """The one interface every backend implements; the rest of the agent knows nothing else of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pratique.managers.base import Pattern
@@ -51,6 +51,29 @@ class Member(NamedTuple):
     stage: Stage
     actor: Actor
     pending: bool
+
+
+class FreshTree(NamedTuple):
+    """What one package consists of on disk: its own directories with all below them, and single files."""
+
+    purl: str
+    directories: tuple[str, ...]
+    files: tuple[str, ...]
+    verified: bool = False
+    """Whether the resolver's own state says that it came from an index by that name."""
+
+
+class FreshOpened(NamedTuple):
+    """Somebody opened fresh code to run it."""
+
+    what: str
+    """`began` a run, `joined` one (another package acts in it now), or was `refused`."""
+    pid: int
+    run: int
+    origin: int
+    purls: tuple[str, ...]
+    """Every package that may have acted so far."""
+    path: str
 
 
 class Losses(NamedTuple):
@@ -163,11 +186,32 @@ class HostBackend(Backend, Protocol):
     def members(self) -> Mapping[int, Member]:
         """Every labelled process by pid."""
 
-    def begin(self, pid: int, actor: Actor, stage: Stage, origin: int) -> int | None:
-        """Make a live process the first of a new run; the run's number, None when it is gone."""
+    def new_run(self) -> int:
+        """A number of the family that no run has."""
+
+    def begin(self, run: int, pid: int, actor: Actor, stage: Stage, origin: int) -> None:
+        """Make a live process the first of a run."""
+
+    def wake(self) -> None:
+        """End the wait in `events` at once; from any thread."""
 
     def forget(self, origins: Iterable[int]) -> None:
         """These origins' runs have ended: drop what they were allowed."""
+
+    def follow(self, trees: Iterable[FreshTree], next_origin: Callable[[], int]) -> None:
+        """Whoever runs this code from now on, outside any run, begins a first run before the open returns."""
+
+    def follow_again(self, purls: Iterable[str]) -> None:
+        """Take in what has appeared in these packages since."""
+
+    def unfollow(self, purl: str) -> None:
+        """The package is fresh no more."""
+
+    def opened(self) -> list[FreshOpened]:
+        """What happened to fresh code since the last call."""
+
+    def grant(self, origin: int, allows: Sequence[Allow]) -> None:
+        """From now on `origin` has these allows."""
 
     def leave(self) -> None:
         """End this agent and leave the guard in force for the next one, for a bounded time."""

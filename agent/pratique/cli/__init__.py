@@ -19,6 +19,8 @@ COMMANDS = {
     "doctor": "show what guards this host, what it does not cover, and what to mend",
     "daemon": "guard every install on this host, without a wrapper",
     "status": "show the daemon's runs and recent findings",
+    "approve": "trust a package's first runs from now on",
+    "forget": "watch a package's first runs again",
     "rules": "list, check, test and explain the rules",
     "report": "show the report of a run",
     "replay": "put a recorded trace through the rules, without a kernel",
@@ -28,8 +30,6 @@ COMMANDS = {
 }
 PLANNED = (
     "top",
-    "approve",
-    "forget",
     "enroll",
     "uninstall",
     "install-service",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pratique.daemon import journal, peers, wire
 from pratique.daemon.peers import Peer
+from pratique.daemon.wrapping import Wrapping
 from pratique.errors import PratiqueError
 from pratique.runs.store import Store
 
@@ -34,6 +35,9 @@ class Control:
             "status": self._status,
             "report": self._report,
             "reload": self._reload,
+            **Wrapping(service).asks(),
+            "approve": self._approve,
+            "forget": self._forget,
         }
 
     def start(self) -> None:
@@ -73,7 +77,8 @@ class Control:
         try:
             peer = peers.of(connection)
             question = wire.receive(connection, wire.QUESTION)
-            self._refuse_labelled(peer)
+            if self._is_guarded(peer):
+                return _to_guarded(question)
             asked = self._asks.get(str(question.get("ask")))
             if asked is None:
                 raise wire.WireError(f"{str(question.get('ask'))[:40]!r} is nothing that can be asked")
@@ -84,10 +89,8 @@ class Control:
             journal.say(f"a question could not be answered ({type(error).__name__}: {error})", journal.ERROR)
             return {"ok": False, "what": "the daemon could not answer", "mend": "its journal says why"}
 
-    def _refuse_labelled(self, peer: Peer) -> None:
-        """Guarded code gets nothing here, whoever it runs as."""
-        if peer.pid in self._service.backend.members():
-            raise wire.WireError("this process is guarded: the daemon does not answer it")
+    def _is_guarded(self, peer: Peer) -> bool:
+        return peer.pid in self._service.backend.members()
 
     def _status(self, peer: Peer, _question: wire.Json) -> wire.Json:
         answers = self._service.answers
@@ -115,11 +118,33 @@ class Control:
             known = self._service.state.latest(None if peer.sees_all else peer.uid, 1)
         return [run.id for run in known if peer.owns(run.uid)]
 
+    def _approve(self, peer: Peer, question: wire.Json) -> wire.Json:
+        return self._change(peer, question, self._service.flights.first_runs.approve)
+
+    def _forget(self, peer: Peer, question: wire.Json) -> wire.Json:
+        return self._change(peer, question, self._service.flights.first_runs.forget)
+
+    def _change(self, peer: Peer, question: wire.Json, change: Callable[[str], bool]) -> wire.Json:
+        purl = str(question.get("purl"))[:400]
+        if not peer.sees_all:
+            raise wire.WireError("only root and the group pratique decide whom to trust")
+        if not self._service.in_main_loop(lambda: change(purl)):
+            raise wire.WireError(f"{purl!r} is not known here", "pratique status --json lists fresh packages")
+        journal.say(f"{question['ask']} {purl} by uid {peer.uid}")
+        return {}
+
     def _reload(self, peer: Peer, _question: wire.Json) -> wire.Json:
         if not peer.sees_all:
             raise wire.WireError("only root and the group pratique may reload the policy")
         policy = self._service.reload()
         return {"digest": policy.digest, "profile": policy.profile}
+
+
+def _to_guarded(question: wire.Json) -> wire.Json:
+    """Guarded code learns nothing here, whoever it runs as, but that a run within its run adds nothing."""
+    if question.get("ask") == "run":
+        return {"ok": True, "run": None}
+    return {"ok": False, "what": "this process is guarded: the daemon does not answer it", "mend": ""}
 
 
 def _listen(path: str) -> socket.socket:

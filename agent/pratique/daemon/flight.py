@@ -37,13 +37,16 @@ class Flight:
         notes: tuple[str, ...] = (),
     ) -> None:
         self.number, self.first = number, first
+        self.purls: tuple[str, ...] = ()
+        """Fresh packages that act in it; none for an install."""
         self.uid = _uid(first)
+        self.cwd, self.environment = _link(first, "cwd"), _environment(first)
         home = home_of(self.uid)
         self.run = Run(
             policy,
             argv,
-            _link(first, "cwd"),
-            _environment(first),
+            self.cwd,
+            self.environment,
             backend,
             managers.registry(),
             run_id=run_id,
@@ -91,7 +94,7 @@ class Flight:
         told["run"]["user"] = user_name(self.uid)
         return told
 
-    def adopt(self, members: Mapping[int, Member], origins: Mapping[int, dict[str, Any]]) -> None:
+    def adopt(self, members: Mapping[int, Member | None], origins: Mapping[int, dict[str, Any]]) -> None:
         """Take over the live processes of a run that an earlier daemon kept."""
         for number, facts in origins.items():
             self.run.know(origin_of(number, facts))
@@ -99,7 +102,8 @@ class Flight:
         for pid, member in sorted(members.items()):
             argv = self.command if pid == self.first else words_of(pid, "cmdline")
             self.pids.add(pid)
-            self.run.add(_made_up(pid, argv, member))
+            if member is not None:
+                self.run.add(_made_up(pid, argv, member))
 
     def new_origins(self) -> list[Origin]:
         """Origins that were found since the last call."""

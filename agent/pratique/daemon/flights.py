@@ -3,12 +3,13 @@
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pratique import settling
 from pratique.backends.base import HostBackend
 from pratique.daemon import journal
+from pratique.daemon.first_runs import FirstRuns
 from pratique.daemon.flight import Flight, origin_facts, user_name, words_of
 from pratique.daemon.state import Known, State
 from pratique.errors import PratiqueError
@@ -24,34 +25,47 @@ _ECHO_SECONDS = 60.0
 class Flights:
     """The runs of one daemon; used by its main loop only."""
 
-    def __init__(self, policy: Policy, backend: HostBackend, state: State, store: Store) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        backend: HostBackend,
+        state: State,
+        store: Store,
+        jobs: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`jobs`: does what other threads have asked of the main loop."""
         self.policy = policy
         self.coverage: Any = ()
         self.recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
         """What rules minded lately, newest last."""
         self.ended = 0
-        self._backend, self._state, self._store = backend, state, store
+        self._backend, self._state, self._store, self._jobs = backend, state, store, jobs
         self._live: dict[int, Flight] = {}
+        self._past: dict[int, Known] = {}
+        """Runs of an earlier daemon that nobody has told the end of."""
         self._origins = itertools.count(state.last_origin() + 1)
         self._echoes: dict[tuple[object, ...], float] = {}
+        self.first_runs = FirstRuns(self, backend, state)
 
     def adopt(self) -> int:
         """Take over the runs that live since before this daemon; how many."""
-        known = {run.number: run for run in self._state.unended()}
+        self._past = {run.number: run for run in self._state.unended()}
         members = self._backend.members()
         for number in {member.run for member in members.values()}:
             mine = {pid: member for pid, member in members.items() if member.run == number}
-            self._adopt(number, mine, known.pop(number, None))
-        for run in known.values():
+            self._adopt(number, mine, self._past.pop(number, None))
+        for run in self._past.values():
             self._state.end(run.id, time.time(), "unknown", 0)
-            self._state.forget_origins(run.number)
         return len(self._live)
 
     def take(self, events: Iterable[Event]) -> None:
         """Carry events to their runs, answer stopped processes, say what was refused."""
+        self.first_runs.take()
         for event in events:
             flight = self._live.get(event.run) or self._begin(event)
             flight.take(event)
+            if event.kind is Kind.EXIT and event.pid == flight.first and not flight.purls:
+                self.first_runs.learn(flight)
             if event.exec is not None and event.exec.pending:
                 self._settle(flight, event)
             elif event.rule is not None and event.action is not Action.ALLOW:
@@ -75,11 +89,13 @@ class Flights:
             self._report(flight)
             self._forget(flight)
 
-    def begun(self, pid: int, number: int, argv: tuple[str, ...], next_notes: tuple[str, ...] = ()) -> Flight:
+    def of(self, number: int) -> Flight | None:
+        """The run in flight with that number."""
+        return self._live.get(number)
+
+    def begun(self, pid: int, number: int, argv: tuple[str, ...], run_id: str | None = None) -> Flight:
         """A run whose first process was labelled by hand."""
-        flight = Flight(
-            number, pid, argv, self.policy, self._backend.name, self.next_origin, notes=next_notes
-        )
+        flight = Flight(number, pid, argv, self.policy, self._backend.name, self.next_origin, run_id=run_id)
         self._keep(flight)
         return flight
 
@@ -104,6 +120,13 @@ class Flights:
         ]
 
     def _begin(self, event: Event) -> Flight:
+        self._jobs()  # one of them may be to take note of this very run
+        if event.run in self._live:
+            return self._live[event.run]
+        past = self._past.pop(event.run, None)
+        if past is not None:  # its processes are gone, what they did was not read yet
+            self._adopt(event.run, {event.pid: None}, past)
+            return self._live[event.run]
         argv = event.exec.argv if event.exec else words_of(event.pid, "cmdline")
         return self.begun(event.pid, event.run, argv)
 
@@ -127,6 +150,8 @@ class Flights:
             run_id=known.id if known else None,
             notes=("taken over from an earlier daemon: what happened before is not in this report",),
         )
+        if known is not None:
+            flight.began = known.started
         flight.adopt(members, self._state.origins(number))
         self._keep(flight)
 
@@ -166,5 +191,6 @@ class Flights:
     def _forget(self, flight: Flight) -> None:
         del self._live[flight.number]
         self.ended += 1
+        self.first_runs.ended(flight)
         self._state.forget_origins(flight.number)
         self._backend.forget(flight.run.origins())

@@ -27,6 +27,7 @@ from pratique.runs.store import Store
 
 POLL_SECONDS = 0.2
 _SWEEP_SECONDS = 0.5
+_PROOF_SECONDS = 12.0
 _NO_HOME = "/nonexistent"
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class Service:
     def serve(self) -> int:
         """Guard until SIGTERM (hand over to the next daemon) or SIGINT (end the guard); 0."""
         lock = _only_one(self.places.lock)
-        self.policy = load_policy()
+        self.policy = load_policy(self.places.state)
         machine = Host(self._settings.all_homes(), _NO_HOME, managers.patterns())
         self.backend = choice.whole_host(machine)
         self.state = State(self.places.database)
@@ -70,27 +71,35 @@ class Service:
 
     def in_main_loop(self, job: Callable[[], T]) -> T:
         """Have the main loop do it, and wait; from any other thread."""
+        return self.later(job).result(timeout=15)
+
+    def later(self, job: Callable[[], T]) -> "Future[T]":
+        """Have the main loop do it, soon and before it meets what happens after this call."""
         future: Future[T] = Future()
         self._jobs.put((job, future))
-        return future.result(timeout=15)
+        self.backend.wake()
+        return future
 
     def reload(self) -> Policy:
         """Read the policy files again; `PratiqueError` and the old policy in force if they are wrong."""
-        policy = load_policy()
+        policy = load_policy(self.places.state)
         self.in_main_loop(lambda: self._put_in_force(policy))
         return policy
 
     def _guard(self) -> None:
         managers.warm()
-        self.flights = Flights(self.policy, self.backend, self.state, Store(self.places.state / "runs"))
+        store = Store(self.places.state / "runs")
+        self.flights = Flights(self.policy, self.backend, self.state, store, self._do_jobs)
         adopted = self.flights.adopt()
+        self.flights.first_runs.resume()
         control = Control(self)
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGINT, self._end)
         signal.signal(signal.SIGHUP, lambda _number, _frame: self._reload_later())
         self._turn()
         control.start()
-        threading.Thread(target=self._prove, name="pratique-prove", daemon=True).start()
+        self._prover = threading.Thread(target=self._prove, name="pratique-prove", daemon=True)
+        self._prover.start()
         notify.tell(notify.READY)
         journal.say(self._greeting(adopted))
         while self._ending is None:
@@ -101,14 +110,17 @@ class Service:
 
     def _turn(self) -> None:
         self.flights.take(self.backend.events(POLL_SECONDS))
-        while not self._jobs.empty():
-            _do(*self._jobs.get())
+        self._do_jobs()
         now = time.monotonic()
         if now - getattr(self, "_swept", 0.0) >= _SWEEP_SECONDS:
             self._swept = now
             self.flights.sweep()
             self._note_answers()
             notify.tell(notify.ALIVE)
+
+    def _do_jobs(self) -> None:
+        while not self._jobs.empty():
+            _do(*self._jobs.get())
 
     def _note_answers(self) -> None:
         facts = {
@@ -136,6 +148,7 @@ class Service:
             self.backend.leave()
             journal.say("handed over: what refuses stays in force for the next daemon")
             return
+        self._prover.join(_PROOF_SECONDS)  # it would leave its decoys behind
         self.backend.finish()
         self.flights.take(self.backend.events(0))
         self.flights.finish()
@@ -166,9 +179,9 @@ class Service:
         return f"guarding {whom}, backend {self.backend.name}, profile {self.policy.profile}{taken}{note}"
 
 
-def load_policy() -> Policy:
+def load_policy(state: Path) -> Policy:
     """The host's policy: shipped, `/etc/pratique` and the collector's; no user's files."""
-    return cache.load(sources.Request(home=_NO_HOME, project=None))
+    return cache.load(sources.Request(home=_NO_HOME, project=None, state=str(state)))
 
 
 def _do(job: Callable[[], Any], future: "Future[Any]") -> None:

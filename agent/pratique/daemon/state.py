@@ -7,9 +7,11 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pratique.backends.base import FreshTree
 
 KEPT_RUNS = 2_000
 _SCHEMA = """
@@ -19,8 +21,18 @@ create table if not exists runs (
 create index if not exists runs_by_start on runs (started);
 create table if not exists origins (run text not null, origin integer not null, facts text not null,
     primary key (run, origin));
+create table if not exists packages (
+    purl text not null, place text not null, tree text not null, verified integer not null,
+    installed real not null, clean integer not null default 0, approved integer not null default 0,
+    primary key (purl, place));
 pragma user_version = 1;
 """
+
+
+CLEAN_RUNS = 5
+DAYS = 7
+"""What a package must have shown before it is fresh no more: both, never time alone."""
+_DAY = 86_400
 
 
 class Known(NamedTuple):
@@ -94,6 +106,52 @@ class State:
         (highest,) = self._database.execute("select max(origin) from origins").fetchone()
         return int(highest or 0)
 
+    def keep_package(self, tree: FreshTree, installed: float) -> None:
+        """A package was written: it is fresh, also where another version or the same one was before."""
+        place = next(iter((*tree.directories, *tree.files)), "")
+        self._do(
+            "insert or replace into packages (purl, place, tree, verified, installed, approved) values "
+            "(?, ?, ?, ?, ?, (select coalesce(max(approved), 0) from packages where purl = ?))",
+            (tree.purl, place, json.dumps(tree), tree.verified, installed, tree.purl),
+        )
+
+    def fresh(self, now: float) -> list[FreshTree]:
+        """Every package that has neither been approved nor had its clean runs and days."""
+        rows = self._database.execute(
+            "select tree from packages where not (approved or (clean >= ? and ? - installed >= ?))",
+            (CLEAN_RUNS, now, DAYS * _DAY),
+        )
+        return [_tree(*json.loads(tree)) for (tree,) in rows]
+
+    def is_verified(self, purl: str) -> bool:
+        """Whether every place of the package came from an index by that name."""
+        (least,) = self._database.execute(
+            "select min(verified) from packages where purl = ?", (purl,)
+        ).fetchone()
+        return bool(least)
+
+    def ran_clean(self, purls: Iterable[str], now: float) -> list[str]:
+        """These ran without a refusal; which of them are fresh no more."""
+        for purl in (held := list(purls)):
+            self._do("update packages set clean = clean + 1 where purl = ?", (purl,))
+        return [purl for purl in held if purl not in {tree.purl for tree in self.fresh(now)}]
+
+    def approve(self, purl: str) -> bool:
+        """Somebody vouches for it; False when no such package is known."""
+        self._do("update packages set approved = 1 where purl = ?", (purl,))
+        return self._knows(purl)
+
+    def distrust(self, purl: str) -> bool:
+        """It is fresh again; False when no such package is known."""
+        self._do(
+            "update packages set approved = 0, clean = 0, installed = ? where purl = ?", (time.time(), purl)
+        )
+        return self._knows(purl)
+
+    def _knows(self, purl: str) -> bool:
+        (number,) = self._database.execute("select count(*) from packages where purl = ?", (purl,)).fetchone()
+        return bool(number)
+
     def close(self) -> None:
         """Write what is left."""
         self._database.close()
@@ -137,3 +195,7 @@ def _connect(path: Path | str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _tree(purl: str, directories: list[str], files: list[str], verified: bool) -> FreshTree:
+    return FreshTree(purl, tuple(directories), tuple(files), verified)

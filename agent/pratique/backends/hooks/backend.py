@@ -220,16 +220,20 @@ class HooksBackend:
     def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
         """Fix the label, then its allows, then let the process make its first step."""
         if origin:
-            self._judge.grant(origin, allows)
-            for address, port in endpoints.resolve(allows):
-                self._probes.allow_net(origin, address, port)
-            self._gaps += self._allowances.grant(origin, allows)
+            self.grant(origin, allows)
         self._probes.set_label(
             event.pid, settlement.actor, settlement.stage, origin, must_exist=True, run=event.run
         )
         self._authors.settled(event.pid, Author(event.run, origin, settlement.stage, settlement.actor))
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
+
+    def grant(self, origin: int, allows: Sequence[Allow]) -> None:
+        """Give the tree of `origin` these allows."""
+        self._judge.grant(origin, allows)
+        for address, port in endpoints.resolve(allows):
+            self._probes.allow_net(origin, address, port)
+        self._gaps += self._allowances.grant(origin, allows)
 
     def refuse(self, event: Event) -> None:
         """End the stopped process of a pending exec."""

@@ -1,16 +1,21 @@
 """The `hooks` backend for a whole host: many runs at once, begun by the kernel, kept over restarts of the agent."""
 
+import contextlib
 import ctypes
 import hashlib
-from collections.abc import Iterable, Mapping
+import os
+import select
+from collections.abc import Callable, Iterable, Mapping
 
 from pratique import resources
 from pratique.backends import numbers
-from pratique.backends.base import Member, Scope
+from pratique.backends.base import FreshOpened, FreshTree, Member, Scope
 from pratique.backends.hooks.backend import HooksBackend
+from pratique.backends.hooks.fresh import Fresh
 from pratique.backends.hooks.mirrors import CBeginnings
 from pratique.backends.pins import Pins
 from pratique.errors import GuardError
+from pratique.model import Event
 from pratique.policy.model import Policy
 from pratique.words import Actor, Stage
 
@@ -22,7 +27,14 @@ class WholeHost(HooksBackend):
         """Set up, or take over, then let runs begin."""
         self._pins = Pins(folder, _version())
         self._retire_others(self._pins)
+        self._users = scope.users
         self.start(policy, numbers.family())
+        self._fresh = Fresh(self._probes.label_of, self._first_run, self._in_scope)
+        self._opened.append(self._fresh.stop)
+        self._fresh.start()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._opened.append(lambda: os.close(self._bell))
+        self._wait.register(self._bell, select.EPOLLIN)
         # Last: an earlier agent's guardian lets go of its file marks when it sees this.
         self._probes.begin_runs(scope.users)
         return self._run
@@ -37,6 +49,36 @@ class WholeHost(HooksBackend):
             begun.update(bytes(4), bytes(ctypes.sizeof(CBeginnings)))
             pins.drop()
 
+    def follow(self, trees: Iterable[FreshTree], next_origin: Callable[[], int]) -> None:
+        """Mark fresh code."""
+        self._fresh.next_origin = next_origin
+        self._fresh.follow(trees)
+
+    def follow_again(self, purls: Iterable[str]) -> None:
+        """Mark what has appeared since."""
+        self._fresh.again(purls)
+
+    def unfollow(self, purl: str) -> None:
+        """Take the marks off."""
+        self._fresh.unfollow(purl)
+
+    def opened(self) -> list[FreshOpened]:
+        """What the gate of fresh code saw."""
+        return self._fresh.opened()
+
+    def _first_run(self, pid: int, origin: int) -> int:
+        run = self.new_run()
+        self.begin(run, pid, Actor.PACKAGE, Stage.FIRST_RUN, origin)
+        return run
+
+    def _in_scope(self, pid: int) -> bool:
+        if self._users is None:
+            return True
+        try:
+            return os.stat(f"/proc/{pid}").st_uid in self._users  # noqa: PTH116 (no Path per event)
+        except OSError:
+            return False
+
     def members(self) -> Mapping[int, Member]:
         """Every labelled process."""
         live = self._probes.live().items()
@@ -45,16 +87,30 @@ class WholeHost(HooksBackend):
             for pid, label in live
         }
 
-    def begin(self, pid: int, actor: Actor, stage: Stage, origin: int) -> int | None:
-        """Label a live process as the first of a new run."""
-        run = self._probes.new_run()
-        return run if self._probes.set_label(pid, actor, stage, origin, run=run) else None
+    def events(self, timeout: float) -> Iterable[Event]:
+        """As ever, or earlier when somebody calls `wake`."""
+        yield from super().events(timeout)
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+
+    def wake(self) -> None:
+        """End the wait in `events`; from any thread."""
+        os.eventfd_write(self._bell, 1)
+
+    def new_run(self) -> int:
+        """A number that no run of this host has."""
+        return self._probes.new_run()
+
+    def begin(self, run: int, pid: int, actor: Actor, stage: Stage, origin: int) -> None:
+        """Label a live process as the first of a run."""
+        self._probes.set_label(pid, actor, stage, origin, run=run)
 
     def forget(self, origins: Iterable[int]) -> None:
         """Drop what these origins were allowed and have touched."""
         gone = frozenset(origins)
         for origin in gone:
             self._judge.forget(origin)
+            self._fresh.forget(origin)
         if gone:
             self._probes.forget(gone)
 

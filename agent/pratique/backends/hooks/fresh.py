@@ -1,0 +1,216 @@
+"""Fresh code: what an install wrote, marked, so that whoever runs it is labelled before its open returns.
+
+The gate is one of its own: closing it lets openers go on, which is what a first run without a daemon is.
+"""
+
+import itertools
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from pratique.backends.base import FreshOpened, FreshTree
+from pratique.backends.hooks import fanotify
+from pratique.backends.hooks.gate import Gate
+from pratique.backends.hooks.objects import Claim, Claims, Key
+from pratique.backends.hooks.records import Label
+from pratique.words import Act, Actor, Stage
+
+DIRECTORIES = 50_000
+"""Bound of the directories marked at once; what is beyond is a gap."""
+_OPENS = fanotify.OPEN_PERM | fanotify.OPEN_EXEC_PERM
+_RUN_BY_MANAGERS = (".pth", "sitecustomize.py", "usercustomize.py")
+_INTERPRETERS = (
+    *("python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "lua"),
+    *("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox"),
+)
+_EMBEDDED = (b"libpython", b"libnode", b"libruby", b"libperl")
+_NATIVE = (".so", ".node")
+_LONGEST = 1 << 20
+
+
+class _Index:
+    """Which packages an opened object belongs to; the part of `objects.Index` that a gate asks for."""
+
+    def __init__(self) -> None:
+        self.directories: dict[str, frozenset[str]] = {}
+        self.files: dict[Key, frozenset[str]] = {}
+
+    def find(self, key: Key, path: str) -> Claims:
+        """A claim per package, for reading and for exec alike."""
+        found = self.files.get(key) or self.directories.get(path.rpartition("/")[0])
+        found = found or self._elsewhere(path)
+        return tuple(Claim(act, purl) for purl in sorted(found) for act in (Act.FILE_READ, Act.EXEC))
+
+    def hidden(self, _path: str) -> Claims:
+        """Nothing is guarded by name here."""
+        return ()
+
+    def search(self, _key: Key, _path: str) -> Claims:
+        """Nothing more is known."""
+        return ()
+
+    def _elsewhere(self, path: str) -> frozenset[str]:
+        """In another mount namespace the same directory has another path; its last two names still tell."""
+        tail = path.split("/")[-3:-1]
+        named = (purls for folder, purls in self.directories.items() if folder.split("/")[-2:] == tail)
+        return frozenset().union(*named)
+
+
+class Fresh:
+    """Marks fresh code and labels those who run it. `follow` and `unfollow` from one thread only."""
+
+    def __init__(
+        self,
+        label_of: Callable[[int], Label | None],
+        begin: Callable[[int, int], int],
+        in_scope: Callable[[int], bool],
+    ) -> None:
+        """`begin(pid, origin)`: label the process as a first run; the run."""
+        self.gaps: list[str] = []
+        self.readers = 0
+        """Opens by programs that only read."""
+        self.next_origin: Callable[[], int] = itertools.count(1).__next__
+        self._label_of, self._begin, self._in_scope = label_of, begin, in_scope
+        self._opened: deque[FreshOpened] = deque()
+        self._seen: dict[int, set[str]] = {}
+        self._index = _Index()
+        self._gate = Gate(self._judge, lambda _pid: False)  # a defect of ours refuses nobody
+        self._gate.index = self._index  # type: ignore[assignment]
+        self._marked: dict[str, set[FreshTree]] = {}
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._gate.start()
+
+    def stop(self) -> None:
+        """Take every mark off; safe to call twice."""
+        self._gate.stop()
+
+    def opened(self) -> list[FreshOpened]:
+        """What happened since the last call, oldest first."""
+        return [self._opened.popleft() for _ in range(len(self._opened))]
+
+    def follow(self, trees: Iterable[FreshTree]) -> None:
+        """Mark these packages, also directories that appeared since the last time."""
+        for tree in trees:
+            self._marked.setdefault(tree.purl, set()).add(tree)
+            for top in tree.directories:
+                for folder in _below(top):
+                    self._mark_directory(folder, tree.purl)
+            for path in tree.files:
+                self._mark_file(path, tree.purl)
+
+    def again(self, purls: Iterable[str]) -> None:
+        """Mark what has appeared in these packages: `__pycache__` is made by the first import."""
+        self.follow([tree for purl in purls for tree in tuple(self._marked.get(purl, ()))])
+
+    def unfollow(self, purl: str) -> None:
+        """The package is fresh no more."""
+        self._marked.pop(purl, None)
+        for path, purls in list(self._index.directories.items()):
+            if purl in purls:
+                self._let_go(path, purls - {purl})
+        for key, purls in list(self._index.files.items()):
+            if purl in purls:
+                self._index.files[key] = purls - {purl}
+
+    def forget(self, origin: int) -> None:
+        """The run of this origin has ended."""
+        self._seen.pop(origin, None)
+
+    def _judge(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> bool:
+        label = self._label_of(pid)
+        if label is None:
+            self._outsider(pid, act, path, purls)
+            return True
+        if label.actor is Actor.MANAGER and path.endswith(_RUN_BY_MANAGERS):
+            self._opened.append(FreshOpened("refused", pid, label.run, label.origin, purls, path))
+            return False
+        if label.stage is Stage.FIRST_RUN and label.actor is Actor.PACKAGE:
+            self._join(pid, label, purls, path)
+        return True
+
+    def _outsider(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> None:
+        if not self._in_scope(pid):
+            return
+        if act is not Act.EXEC and not _runs_code(pid, path):
+            self.readers += 1
+            return
+        origin = self.next_origin()
+        run = self._begin(pid, origin)
+        self._seen[origin] = set(purls)
+        self._opened.append(FreshOpened("began", pid, run, origin, purls, path))
+
+    def _join(self, pid: int, label: Label, purls: tuple[str, ...], path: str) -> None:
+        seen = self._seen.setdefault(label.origin, set())
+        if not seen.issuperset(purls):
+            seen.update(purls)
+            self._opened.append(
+                FreshOpened("joined", pid, label.run, label.origin, tuple(sorted(seen)), path)
+            )
+
+    def _mark_directory(self, path: str, purl: str) -> None:
+        known = self._index.directories.get(path)
+        if known is None:
+            if len(self._index.directories) >= DIRECTORIES:
+                self.gaps.append(f"{purl}: more than {DIRECTORIES} fresh directories; some are not watched")
+                return
+            if not self._mark(path, _OPENS | fanotify.ON_CHILD, stat.S_ISDIR):
+                return
+        self._index.directories[path] = (known or frozenset()) | {purl}
+
+    def _mark_file(self, path: str, purl: str) -> None:
+        status = self._mark(path, _OPENS, stat.S_ISREG)
+        if status is not None:
+            key = (status.st_dev, status.st_ino)
+            self._index.files[key] = self._index.files.get(key, frozenset()) | {purl}
+
+    def _mark(self, path: str, mask: int, kind: Callable[[int], bool]) -> os.stat_result | None:
+        try:
+            fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            status = os.fstat(fd)
+            if not kind(status.st_mode):
+                return None
+            fanotify.mark(self._gate.fd, mask, f"/proc/self/fd/{fd}")
+            return status
+        except OSError as error:
+            self.gaps.append(f"{path}: cannot be marked ({error.strerror})")
+            return None
+        finally:
+            os.close(fd)
+
+    def _let_go(self, path: str, left: frozenset[str]) -> None:
+        if left:
+            self._index.directories[path] = left
+            return
+        del self._index.directories[path]
+        try:
+            fanotify.unmark(self._gate.fd, _OPENS | fanotify.ON_CHILD, path)
+        except OSError:
+            return  # it is gone, and its mark with it
+
+
+def _below(top: str) -> Iterator[str]:
+    """The directory and all below it; no link is followed."""
+    for folder, names, _ in os.walk(top):
+        names[:] = [name for name in names if name != "node_modules"]  # other packages
+        yield folder
+
+
+def _runs_code(pid: int, path: str) -> bool:
+    """Whether the opener runs what it opens. A backup, an editor or a search only reads."""
+    if path.endswith(_NATIVE) or ".so." in path:
+        return True
+    try:
+        exe = os.readlink(f"/proc/{pid}/exe").rpartition("/")[2]  # noqa: PTH115 (no Path per event)
+        if exe.rstrip("0123456789.-") in _INTERPRETERS:
+            return True
+        with open(f"/proc/{pid}/maps", "rb") as maps:  # noqa: PTH123 (as above)
+            mapped = maps.read(_LONGEST)
+    except OSError:
+        return True  # who cannot be read is not trusted
+    return any(library in mapped for library in _EMBEDDED)

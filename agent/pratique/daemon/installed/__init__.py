@@ -1,0 +1,27 @@
+"""What an install wrote, read from the managers' own records after it: packages, their directories and files.
+
+Records come from packages, so they are hostile: nothing outside the install's own folders is believed.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from pratique.backends.base import FreshTree
+
+
+class Install(NamedTuple):
+    """How the manager was started."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    environment: Mapping[str, str]
+    since: float
+    """When it began: what changed before is not its work."""
+
+
+def found(install: Install) -> Iterator[FreshTree]:
+    """Every package that the install wrote."""
+    from pratique.daemon.installed import node, python  # noqa: PLC0415 (they import this module's shape)
+
+    yield from python.found(install)
+    yield from node.found(install)
