@@ -73,6 +73,13 @@ def test_an_import_is_a_first_run(world: World, daemon: Daemon, times: int) -> N
     assert _ROW in _rows(report), report["findings"]
     assert {found["package"] for found in report["findings"]} == {_THIEF}
     assert report["run"]["verdict"] == "blocked"
+    (read,) = [found for found in report["findings"] if found["act"] == "file.read"]
+    assert read["source"] == {
+        "file": str(world.site / "late_riser.py"),
+        "line": 6,
+        "function": "<module>",
+        "quality": "exact",
+    }
 
 
 def test_right_after_the_install(world: World, daemon: Daemon) -> None:

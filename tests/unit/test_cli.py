@@ -1,5 +1,6 @@
 """The command line: what it imports, what it answers, and with which status."""
 
+import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -71,7 +72,7 @@ def test_nothing_asked_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -
     """`pratique` alone lists its commands, on stderr and with the status of a mistake."""
     assert cli.main([]) == 2
     said = capsys.readouterr().err
-    assert [name for name in cli.COMMANDS if f"  {name} " not in said] == []
+    assert [name for name in cli.COMMANDS if not re.search(rf"  {name}\s", said)] == []
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -80,6 +81,7 @@ def test_an_unknown_option_names_itself_and_its_command(
 ) -> None:
     """A misspelt option is quoted, with the help to read; nothing is started."""
     given = {"rules": ["rules", "list"], "policy": ["policy", "check"], "replay": ["replay", "trace"]}
+    given |= {name: [name, "pkg:pypi/x@1"] for name in ("approve", "forget")}
     assert cli.main([*given.get(name, [name]), "--proflie"]) == 2
     assert f"'--proflie'; pratique {name} --help" in capsys.readouterr().err
 

@@ -1,19 +1,26 @@
 """The daemon's own parts, without a kernel: messages, memory, settings, notices."""
 
+import configparser
+import io
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from pratique.backends import numbers
-from pratique.cli import status
-from pratique.daemon import config, notify, peers, wire
+from pratique.cli import status, top
+from pratique.daemon import config, notify, peers, stack_reader, systemd, wire
 from pratique.daemon.flight import origin_facts, origin_of
+from pratique.daemon.stacks import Stacks
 from pratique.daemon.state import Known, State
 from pratique.errors import ConfigError
 from pratique.model import Identity, Settlement
@@ -188,3 +195,83 @@ def test_status_lines_escape_hostile_names() -> None:
     shown = status.lines({"daemon": daemon, "runs": [run], "ended": [], "recent": []}, time.time())
 
     assert not any("\x1b" in line or "\n" in line or line.startswith("::") for line in shown)
+
+
+def test_the_live_picture_escapes_hostile_names() -> None:
+    """`top` shows what `status` shows."""
+    run = {
+        "id": "01M83CY6TTXJCA99ECXGJSQKQS", "user": "u", "command": ["pip", "\x1b[2J[red]x"], "began": time.time(),
+        "processes": 1, "refused": 2, "confined": True,
+    }  # fmt: skip
+    daemon = {"backend": "hooks", "profile": "standard", "ended_runs": 0}
+    recent = [{"text": "denied \x1b[2J"}]
+    console = Console(width=150, file=io.StringIO())
+    console.print(top.picture({"daemon": daemon, "runs": [run], "recent": recent}, time.time()))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+
+    assert "\x1b" not in shown
+    assert "[red]x" in shown
+    assert "confined" in shown
+
+
+def test_the_unit_is_written_and_taken_away(tmp_path: Path) -> None:
+    """With the program that installs it, told apart sections, and a watchdog that outlasts a busy moment."""
+    place = systemd.install("/opt/bin/pratique", tmp_path, start=False)
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(place)
+
+    assert unit["Service"]["ExecStart"] == "/opt/bin/pratique daemon"
+    assert unit["Service"]["Type"] == "notify"
+    assert unit["Service"]["KillMode"] == "process"
+    assert int(unit["Service"]["WatchdogSec"]) > 5
+
+
+def test_the_line_of_a_waiting_process_is_read(tmp_path: Path) -> None:
+    """The package's own innermost line, not the library's; the refusal is answered in any case."""
+    script = tmp_path / "evil.py"
+    script.write_text("import time\ndef steal():\n    time.sleep(20)\nsteal()\n")
+    asker = subprocess.Popen([sys.executable, str(script)])
+    stacks = Stacks()
+    answered: list[int] = []
+    try:
+        stacks.start()
+
+        def asked() -> object:  # again, for a busy machine may take more than the 0.3 s that a refusal waits
+            stacks.hold(asker.pid, "/secret", lambda: answered.append(1))
+            time.sleep(0.4)
+            return stacks.source(asker.pid, "/secret")
+
+        assert _soon(asked)
+        assert stacks.source(asker.pid, "/secret") == {
+            "file": str(script), "line": 3, "function": "steal", "quality": "exact",
+        }  # fmt: skip
+        assert stacks.hold(1 << 30, "/gone", lambda: answered.append(2))
+        assert _soon(lambda: answered[-1] == 2)
+        assert stacks.source(1 << 30, "/gone") is None
+    finally:
+        stacks.stop()
+        asker.kill()
+        asker.wait()
+    assert not stacks.hold(1, "/late", lambda: answered.append(3))
+
+
+def _soon(done: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + 20
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_the_innermost_own_line_counts() -> None:
+    """Frames of the standard library and of no file are skipped."""
+    places = [
+        {"file": "<string>", "line": 1, "function": "<module>"},
+        {"file": "/v/lib/python3.11/site-packages/evil/__init__.py", "line": 12, "function": "go"},
+        {"file": "/usr/lib/python3.11/pathlib.py", "line": 99, "function": "open"},
+        {"file": "<frozen importlib._bootstrap>", "line": 5, "function": "_load"},
+    ]
+    assert stack_reader.innermost(places) == places[1]
+    assert stack_reader.innermost(places[:1]) is None

@@ -93,7 +93,7 @@ def _enum(btf: list[dict[str, Any]], name: str) -> list[int]:
     ("name", "ours"),
     [
         ("record_kind", sorted(records._DECODERS)),
-        ("label_flag", [mirrors.PENDING, mirrors.MIXED]),
+        ("label_flag", [mirrors.PENDING, mirrors.MIXED, mirrors.OFF]),
         ("origin_flag", [mirrors.TAINTED]),
         ("exec_flag", [mirrors.TRUNCATED, mirrors.EXEC_PENDING, mirrors.UNREAD, mirrors.BEGAN]),
         ("net_flag", [mirrors.ALLOWED, mirrors.SEND, mirrors.SOCKET]),

@@ -189,8 +189,10 @@ class HostBackend(Backend, Protocol):
     def new_run(self) -> int:
         """A number of the family that no run has."""
 
-    def begin(self, run: int, pid: int, actor: Actor, stage: Stage, origin: int) -> None:
-        """Make a live process the first of a run."""
+    def begin(
+        self, run: int, pid: int, actor: Actor, stage: Stage, origin: int, *, off: bool = False
+    ) -> None:
+        """Make a live process the first of a run; `off`: of one in which no manager is recognised."""
 
     def wake(self) -> None:
         """End the wait in `events` at once; from any thread."""
@@ -206,6 +208,12 @@ class HostBackend(Backend, Protocol):
 
     def unfollow(self, purl: str) -> None:
         """The package is fresh no more."""
+
+    def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
+        """Before an open is refused, let `hold(pid, path, refuse)` look at the opener.
+
+        It then refuses itself, or answers False. `reader` is the process it looks with: that is no first run.
+        """
 
     def opened(self) -> list[FreshOpened]:
         """What happened to fresh code since the last call."""

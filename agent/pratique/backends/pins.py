@@ -174,7 +174,8 @@ def _get(path: Path) -> int:
     fd = int(libbpf.library().bpf_obj_get(os.fsencode(path)))
     if fd < 0:
         raise GuardError(
-            f"{path.name} cannot be taken up again: {os.strerror(-fd)}", "pratique doctor --cleanup"
+            f"{path.name} cannot be taken up again: {os.strerror(-fd)}",
+            "pratique uninstall lets go of everything",
         )
     return fd
 

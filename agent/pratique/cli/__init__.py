@@ -19,6 +19,10 @@ COMMANDS = {
     "doctor": "show what guards this host, what it does not cover, and what to mend",
     "daemon": "guard every install on this host, without a wrapper",
     "status": "show the daemon's runs and recent findings",
+    "top": "watch the daemon's runs live",
+    "off": "run one command that the daemon does not guard (recorded)",
+    "install-service": "have systemd start the daemon",
+    "uninstall": "end the daemon and let go of everything it holds",
     "approve": "trust a package's first runs from now on",
     "forget": "watch a package's first runs again",
     "rules": "list, check, test and explain the rules",
@@ -28,12 +32,7 @@ COMMANDS = {
     "init": "write a first pratique.toml into the project",
     "learn": "propose the [[allow]] stanzas that a run needs, as a diff",
 }
-PLANNED = (
-    "top",
-    "enroll",
-    "uninstall",
-    "install-service",
-)
+PLANNED = ("enroll",)
 
 _DEFECT, _USAGE, _NO_GUARD, _INTERRUPTED, _NOBODY_READS = 1, 2, 125, 130, 141
 
@@ -98,7 +97,7 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"pratique.cli.{name}")
+    return import_module(f"pratique.cli.{name.replace('-', '_')}")
 
 
 def _fail(error: PratiqueError, status: int) -> int:

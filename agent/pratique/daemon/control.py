@@ -35,6 +35,7 @@ class Control:
             "status": self._status,
             "report": self._report,
             "reload": self._reload,
+            "end": self._end,
             **Wrapping(service).asks(),
             "approve": self._approve,
             "forget": self._forget,
@@ -117,6 +118,13 @@ class Control:
         if not wanted:
             known = self._service.state.latest(None if peer.sees_all else peer.uid, 1)
         return [run.id for run in known if peer.owns(run.uid)]
+
+    def _end(self, peer: Peer, _question: wire.Json) -> wire.Json:
+        if peer.uid != 0:
+            raise wire.WireError("only root may end the guard")
+        journal.say(f"told to end by pid {peer.pid}")
+        self._service.end_for_good()
+        return {}
 
     def _approve(self, peer: Peer, question: wire.Json) -> wire.Json:
         return self._change(peer, question, self._service.flights.first_runs.approve)

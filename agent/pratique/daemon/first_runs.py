@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from pratique.backends.base import FreshOpened, HostBackend
+from pratique.backends.base import FreshOpened, FreshTree, HostBackend
 from pratique.daemon import installed, journal
 from pratique.daemon.flight import Flight, words_of
 from pratique.daemon.state import State
@@ -24,6 +24,7 @@ class FirstRuns:
 
     def resume(self) -> int:
         """Watch what was fresh before this daemon; how many packages."""
+        installed.warm()
         trees = self._state.fresh(time.time())
         self._backend.follow(trees, self._flights.next_origin)
         return len(trees)
@@ -32,9 +33,12 @@ class FirstRuns:
         """An install's first process has ended: what it wrote is fresh from now on."""
         how = installed.Install(flight.command, flight.cwd, flight.environment, flight.began)
         now = time.time()
-        for tree in installed.found(how):
-            self._state.keep_package(tree, now)
-        self._backend.follow(self._state.fresh(now), self._flights.next_origin)
+        try:
+            for tree in installed.found(how) if how.argv else ():
+                self._state.keep_package(tree, now)
+                self._backend.follow(self._still_fresh([tree], now), self._flights.next_origin)
+        except Exception as error:  # noqa: BLE001 (what hostile records break must not end the guard)
+            journal.say(f"what run {flight.run.id} installed is not known: {error!r}", journal.ERROR)
 
     def take(self) -> None:
         """Turn what the gate saw into runs."""
@@ -63,6 +67,10 @@ class FirstRuns:
         if known:
             self.resume()
         return known
+
+    def _still_fresh(self, trees: list[FreshTree], now: float) -> list[FreshTree]:
+        fresh = {tree.purl for tree in self._state.fresh(now)}
+        return [tree for tree in trees if tree.purl in fresh]
 
     def _began(self, opened: FreshOpened) -> None:
         flight = self._flights.of(opened.run)

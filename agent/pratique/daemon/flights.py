@@ -15,6 +15,7 @@ from pratique.daemon.state import Known, State
 from pratique.errors import PratiqueError
 from pratique.model import Event, Kind
 from pratique.policy.model import Policy
+from pratique.runs import escape
 from pratique.runs.store import Store
 from pratique.words import Action
 
@@ -38,6 +39,8 @@ class Flights:
         self.coverage: Any = ()
         self.recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
         """What rules minded lately, newest last."""
+        self.source: Callable[[int, str], dict[str, Any] | None] = lambda _pid, _path: None
+        """The line of code behind a refused open, where it is known."""
         self.ended = 0
         self._backend, self._state, self._store, self._jobs = backend, state, store, jobs
         self._live: dict[int, Flight] = {}
@@ -93,9 +96,17 @@ class Flights:
         """The run in flight with that number."""
         return self._live.get(number)
 
-    def begun(self, pid: int, number: int, argv: tuple[str, ...], run_id: str | None = None) -> Flight:
+    def begun(
+        self,
+        pid: int,
+        number: int,
+        argv: tuple[str, ...],
+        run_id: str | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Flight:
         """A run whose first process was labelled by hand."""
-        flight = Flight(number, pid, argv, self.policy, self._backend.name, self.next_origin, run_id=run_id)
+        name = self._backend.name
+        flight = Flight(number, pid, argv, self.policy, name, self.next_origin, run_id=run_id, notes=notes)
         self._keep(flight)
         return flight
 
@@ -121,6 +132,7 @@ class Flights:
 
     def _begin(self, event: Event) -> Flight:
         self._jobs()  # one of them may be to take note of this very run
+        self.first_runs.take()
         if event.run in self._live:
             return self._live[event.run]
         past = self._past.pop(event.run, None)
@@ -181,6 +193,9 @@ class Flights:
 
     def _report(self, flight: Flight) -> None:
         told = flight.report(self.coverage, self._backend.losses().total)
+        for found in told["findings"]:
+            line = self.source(found["process"]["pid"], str(found["target"].get("path")))
+            found["source"] = escape.unicode_only(line)
         try:
             self._store.save(told)
         except (OSError, PratiqueError) as error:

@@ -19,6 +19,7 @@ from pratique.daemon.config import Settings
 from pratique.daemon.control import Control
 from pratique.daemon.flights import Flights
 from pratique.daemon.places import Places
+from pratique.daemon.stacks import Stacks
 from pratique.daemon.state import State
 from pratique.errors import GuardError, PratiqueError, UsageError
 from pratique.policy import cache, sources
@@ -50,6 +51,7 @@ class Service:
         self._ending: str | None = None
         self._began = time.time()
         self.answers = Answers({}, [], [])
+        self.stacks = Stacks()
 
     def serve(self) -> int:
         """Guard until SIGTERM (hand over to the next daemon) or SIGINT (end the guard); 0."""
@@ -65,6 +67,7 @@ class Service:
             self.backend.close()
             raise
         finally:
+            self.stacks.stop()
             self.state.close()
             os.close(lock)
         return 0
@@ -86,10 +89,17 @@ class Service:
         self.in_main_loop(lambda: self._put_in_force(policy))
         return policy
 
+    def end_for_good(self) -> None:
+        """End the guard as SIGINT does."""
+        self._ending = "end"
+
     def _guard(self) -> None:
         managers.warm()
+        self.stacks.start()
+        self.backend.hold_refusals(self.stacks.hold, self.stacks.pid)
         store = Store(self.places.state / "runs")
         self.flights = Flights(self.policy, self.backend, self.state, store, self._do_jobs)
+        self.flights.source = self.stacks.source
         adopted = self.flights.adopt()
         self.flights.first_runs.resume()
         control = Control(self)

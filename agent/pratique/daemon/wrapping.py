@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pratique.daemon import wire
+from pratique.daemon import journal, wire
 from pratique.daemon.peers import Peer
 from pratique.runs import ulid
 from pratique.runs.store import Store
@@ -28,20 +28,31 @@ class Wrapping:
 
     def asks(self) -> dict[str, Callable[[Peer, wire.Json], wire.Json]]:
         """By the word of the message."""
-        return {"run": self._run, "finish": self._finish}
+        return {"run": self._run, "finish": self._finish, "off": self._off}
 
     def _run(self, peer: Peer, question: wire.Json) -> wire.Json:
         """Label the asker's waiting child as the command of a new run."""
         self._check(question)
-        pid = _child(peer, question.get("pid"))
+        return self._begin(_child(peer, question.get("pid")), question, off=False)
+
+    def _off(self, peer: Peer, question: wire.Json) -> wire.Json:
+        """Leave the asker's tree unguarded from now on: recorded, and for few."""
+        if not peer.sees_all:
+            raise wire.WireError("only root and the group pratique may run something unguarded")
+        answer = self._begin(peer.pid, question, off=True)
+        journal.say(f"off: pid {peer.pid} of uid {peer.uid}, run {answer['run']}", journal.WARNING)
+        return answer
+
+    def _begin(self, pid: int, question: wire.Json, *, off: bool) -> wire.Json:
         argv = question.get("argv")
         if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
             raise wire.WireError("argv is no list of words")
         service, run_id = self._service, ulid.make(time.time())
         number = service.backend.new_run()
         # Noted first, so that whatever it does finds its run.
-        service.later(lambda: service.flights.begun(pid, number, tuple(argv), run_id))
-        service.backend.begin(number, pid, Actor.COMMAND, Stage.RESOLVE, 0)
+        notes = ("pratique off: nothing was guarded in this run",) if off else ()
+        service.later(lambda: service.flights.begun(pid, number, tuple(argv), run_id, notes))
+        service.backend.begin(number, pid, Actor.COMMAND, Stage.RESOLVE, 0, off=off)
         return {"run": run_id, "backend": service.backend.name}
 
     def _check(self, question: wire.Json) -> None:

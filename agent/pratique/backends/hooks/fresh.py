@@ -68,6 +68,7 @@ class Fresh:
     ) -> None:
         """`begin(pid, origin)`: label the process as a first run; the run."""
         self.gaps: list[str] = []
+        self.exempt: frozenset[int] = frozenset()
         self.readers = 0
         """Opens by programs that only read."""
         self.next_origin: Callable[[], int] = itertools.count(1).__next__
@@ -132,7 +133,7 @@ class Fresh:
         return True
 
     def _outsider(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> None:
-        if not self._in_scope(pid):
+        if pid in self.exempt or not self._in_scope(pid):
             return
         if act is not Act.EXEC and not _runs_code(pid, path):
             self.readers += 1

@@ -18,6 +18,9 @@ Judge = Callable[[int, Act, str, tuple[str, ...]], bool]
 Labelled = Callable[[int], bool]
 """Whether the pid belongs to a run. Called on the answering thread."""
 
+Hold = Callable[[int, str, Callable[[], None]], bool]
+"""pid, path, the act of refusing → whether it will do that. Called on the answering thread."""
+
 _DELETED = " (deleted)"
 
 
@@ -48,6 +51,8 @@ class Gate:
         self.lost = 0
         """Events nobody judged: an overflow, or an object that could not be opened (the kernel refused)."""
         self.failures = 0
+        self.hold: Hold | None = None
+        """Takes over the answer to a refusal, or does not: somebody wants to look at the opener first."""
         self.answered = 0
         self.refused = 0
         self._judge = judge
@@ -117,8 +122,18 @@ class Gate:
         finally:
             self.answered += 1
             self.refused += not allowed
-            fanotify.answer(group, event.fd, allowed)
+            if allowed or not self._held(group, event):
+                fanotify.answer(group, event.fd, allowed)
+                os.close(event.fd)
+
+    def _held(self, group: int, event: fanotify.Event) -> bool:
+        def refuse() -> None:
+            fanotify.answer(group, event.fd, allow=False)
             os.close(event.fd)
+
+        if self.hold is None:
+            return False
+        return self.hold(event.pid, _path(event.fd, os.fstat(event.fd)), refuse)
 
     def _decide(self, event: fanotify.Event) -> bool:
         status = os.fstat(event.fd)

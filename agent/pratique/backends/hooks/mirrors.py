@@ -7,7 +7,7 @@ import ctypes
 from ctypes import c_char, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
 
 FORK, EXEC, EXIT, LOST_LABEL, NET, FILE, IPC, MEMORY, CALL = range(1, 10)
-PENDING, MIXED = 1, 2
+PENDING, MIXED, OFF = 1, 2, 4
 TAINTED = 1
 TRUNCATED, EXEC_PENDING, UNREAD, BEGAN = 1, 2, 4, 8
 ALLOWED, SEND, SOCKET = 1, 2, 4

@@ -12,7 +12,7 @@ from pratique.backends import numbers
 from pratique.backends.base import FreshOpened, FreshTree, Member, Scope
 from pratique.backends.hooks.backend import HooksBackend
 from pratique.backends.hooks.fresh import Fresh
-from pratique.backends.hooks.mirrors import CBeginnings
+from pratique.backends.hooks.mirrors import OFF, CBeginnings
 from pratique.backends.pins import Pins
 from pratique.errors import GuardError
 from pratique.model import Event
@@ -62,6 +62,11 @@ class WholeHost(HooksBackend):
         """Take the marks off."""
         self._fresh.unfollow(purl)
 
+    def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
+        """Let `hold` look at who is refused an open; process `reader`, which it looks with, is no first run."""
+        self._fresh.exempt = frozenset({reader})
+        self._guard.hold_refusals(hold)
+
     def opened(self) -> list[FreshOpened]:
         """What the gate of fresh code saw."""
         return self._fresh.opened()
@@ -101,9 +106,11 @@ class WholeHost(HooksBackend):
         """A number that no run of this host has."""
         return self._probes.new_run()
 
-    def begin(self, run: int, pid: int, actor: Actor, stage: Stage, origin: int) -> None:
+    def begin(
+        self, run: int, pid: int, actor: Actor, stage: Stage, origin: int, *, off: bool = False
+    ) -> None:
         """Label a live process as the first of a run."""
-        self._probes.set_label(pid, actor, stage, origin, run=run)
+        self._probes.set_label(pid, actor, stage, origin, OFF if off else 0, run=run)
 
     def forget(self, origins: Iterable[int]) -> None:
         """Drop what these origins were allowed and have touched."""

@@ -19,6 +19,11 @@ class Install(NamedTuple):
     """When it began: what changed before is not its work."""
 
 
+def warm() -> None:
+    """Import the readers now: the next command may run what was installed a few milliseconds after the install."""
+    from pratique.daemon.installed import node, python  # noqa: F401, PLC0415
+
+
 def found(install: Install) -> Iterator[FreshTree]:
     """Every package that the install wrote."""
     from pratique.daemon.installed import node, python  # noqa: PLC0415 (they import this module's shape)
