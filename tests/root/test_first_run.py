@@ -83,7 +83,8 @@ def test_an_import_is_a_first_run(world: World, daemon: Daemon, times: int) -> N
 
 
 def test_right_after_the_install(world: World, daemon: Daemon) -> None:
-    """`pip install X && python -c 'import X'` leaves no gap to slip through."""
+    """`pip install X && python -c 'import X'` leaves no gap to slip through: the interpreter's start waits."""
+    world.site.mkdir()
     hand_to_user(world)
     words = " ".join(world.install("late-riser"))
     done = as_user(world, ["sh", "-c", f"{words} && PYTHONPATH={world.site} python -c 'import late_riser'"])

@@ -29,9 +29,15 @@ class FirstRuns:
         self._backend.follow(trees, self._flights.next_origin)
         return len(trees)
 
+    def expect(self, flight: Flight) -> None:
+        """An install has begun."""
+        how = _how(flight)
+        if how.argv:
+            self._backend.begin_install(flight.number, flight.first, installed.sites(how))
+
     def learn(self, flight: Flight) -> None:
         """An install's first process has ended: what it wrote is fresh from now on."""
-        how = installed.Install(flight.command, flight.cwd, flight.environment, flight.began)
+        how = _how(flight)
         now = time.time()
         try:
             for tree in installed.found(how) if how.argv else ():
@@ -39,6 +45,8 @@ class FirstRuns:
                 self._backend.follow(self._still_fresh([tree], now), self._flights.next_origin)
         except Exception as error:  # noqa: BLE001 (what hostile records break must not end the guard)
             journal.say(f"what run {flight.run.id} installed is not known: {error!r}", journal.ERROR)
+        finally:
+            self._backend.end_install(flight.number)
 
     def take(self) -> None:
         """Turn what the gate saw into runs."""
@@ -107,3 +115,7 @@ class FirstRuns:
             return Identity(candidates=purls)
         quality = Quality.VERIFIED if self._state.is_verified(purls[0]) else Quality.CLAIMED
         return Identity(quality, purls[0])
+
+
+def _how(flight: Flight) -> installed.Install:
+    return installed.Install(flight.command, flight.cwd, flight.environment, flight.began)

@@ -17,7 +17,7 @@ from pratique.model import Event, Kind
 from pratique.policy.model import Policy
 from pratique.runs import escape
 from pratique.runs.store import Store
-from pratique.words import Action
+from pratique.words import Action, Actor
 
 _RECENT = 200
 _ECHO_SECONDS = 60.0
@@ -140,7 +140,10 @@ class Flights:
             self._adopt(event.run, {event.pid: None}, past)
             return self._live[event.run]
         argv = event.exec.argv if event.exec else words_of(event.pid, "cmdline")
-        return self.begun(event.pid, event.run, argv)
+        flight = self.begun(event.pid, event.run, argv)
+        if event.actor is Actor.MANAGER:
+            self.first_runs.expect(flight)
+        return flight
 
     def _keep(self, flight: Flight) -> None:
         flight.run.written_by_package = self._backend.written_by_package
@@ -205,6 +208,7 @@ class Flights:
 
     def _forget(self, flight: Flight) -> None:
         del self._live[flight.number]
+        self._backend.end_install(flight.number)
         self.ended += 1
         self.first_runs.ended(flight)
         self._state.forget_origins(flight.number)

@@ -39,15 +39,21 @@ class Stacks:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        threading.Thread(target=self._work, name="pratique-stacks", daemon=True).start()
+        self._worker = threading.Thread(target=self._work, name="pratique-stacks", daemon=True)
+        self._worker.start()
 
     def stop(self) -> None:
         """End the reader; safe to call twice."""
         self._ready = False
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.kill()
-            reader.wait()
+        reader = self._reader
+        if reader is None:
+            return
+        reader.kill()
+        self._jobs.put((0, "", lambda: None))
+        self._worker.join(_START_SECONDS)
+        self._reader = None
+        with reader:  # closes its pipes and waits
+            pass
 
     def hold(self, pid: int, path: str, answer: Callable[[], None]) -> bool:
         """Take over the duty to `answer`; False when it must be answered at once. For the answering thread."""
@@ -65,8 +71,10 @@ class Stacks:
 
     def _work(self) -> None:
         self._ready = self._line(_START_SECONDS) == b"ready\n"
-        while self._reader is not None:
+        while True:
             pid, path, answer = self._jobs.get()
+            if not pid:
+                return
             try:
                 found = self._ask(pid) if self._ready else None
             finally:

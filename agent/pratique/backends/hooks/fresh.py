@@ -6,6 +6,7 @@ The gate is one of its own: closing it lets openers go on, which is what a first
 import itertools
 import os
 import stat
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -19,6 +20,7 @@ from pratique.words import Act, Actor, Stage
 DIRECTORIES = 50_000
 """Bound of the directories marked at once; what is beyond is a gap."""
 _OPENS = fanotify.OPEN_PERM | fanotify.OPEN_EXEC_PERM
+_SITE_OPENS = fanotify.OPEN_PERM | fanotify.ON_CHILD | fanotify.ON_DIR
 _RUN_BY_MANAGERS = (".pth", "sitecustomize.py", "usercustomize.py")
 _INTERPRETERS = (
     *("python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "lua"),
@@ -29,17 +31,27 @@ _NATIVE = (".so", ".node")
 _LONGEST = 1 << 20
 
 
+_SITE = ""
+"""Stands for no package: something in a folder that an install writes to."""
+_LEARNING_SECONDS = 1.0
+_PAUSE = 0.002
+
+
 class _Index:
     """Which packages an opened object belongs to; the part of `objects.Index` that a gate asks for."""
 
     def __init__(self) -> None:
+        self.sites: frozenset[str] = frozenset()
         self.directories: dict[str, frozenset[str]] = {}
+        self._tails: dict[str, frozenset[str]] = {}
         self.files: dict[Key, frozenset[str]] = {}
 
     def find(self, key: Key, path: str) -> Claims:
         """A claim per package, for reading and for exec alike."""
         found = self.files.get(key) or self.directories.get(path.rpartition("/")[0])
         found = found or self._elsewhere(path)
+        if path in self.sites or path.rpartition("/")[0] in self.sites:
+            found |= {_SITE}
         return tuple(Claim(act, purl) for purl in sorted(found) for act in (Act.FILE_READ, Act.EXEC))
 
     def hidden(self, _path: str) -> Claims:
@@ -50,11 +62,22 @@ class _Index:
         """Nothing more is known."""
         return ()
 
+    def put(self, folder: str, purls: frozenset[str]) -> None:
+        """A directory belongs to these packages; to none: it is not watched any more."""
+        if purls:
+            self.directories[folder] = purls
+            self._tails[_tail(folder)] = self._tails.get(_tail(folder), frozenset()) | purls
+        else:
+            del self.directories[folder]
+            self._tails.pop(_tail(folder), None)
+
     def _elsewhere(self, path: str) -> frozenset[str]:
         """In another mount namespace the same directory has another path; its last two names still tell."""
-        tail = path.split("/")[-3:-1]
-        named = (purls for folder, purls in self.directories.items() if folder.split("/")[-2:] == tail)
-        return frozenset().union(*named)
+        return self._tails.get(_tail(path.rpartition("/")[0]), frozenset())
+
+
+def _tail(folder: str) -> str:
+    return "/".join(folder.rsplit("/", 2)[-2:])
 
 
 class Fresh:
@@ -74,6 +97,7 @@ class Fresh:
         self.next_origin: Callable[[], int] = itertools.count(1).__next__
         self._label_of, self._begin, self._in_scope = label_of, begin, in_scope
         self._opened: deque[FreshOpened] = deque()
+        self._installs: dict[int, tuple[int, frozenset[str]]] = {}
         self._seen: dict[int, set[str]] = {}
         self._index = _Index()
         self._gate = Gate(self._judge, lambda _pid: False)  # a defect of ours refuses nobody
@@ -87,6 +111,23 @@ class Fresh:
     def stop(self) -> None:
         """Take every mark off; safe to call twice."""
         self._gate.stop()
+
+    def begin_install(self, run: int, first: int, sites: Iterable[str]) -> None:
+        """Whoever opens something right in these folders between the end of `first` and `end_install` waits for that.
+
+        An interpreter lists them before it imports anything, so it finds what was installed marked.
+        """
+        kept = frozenset(site for site in sites if self._mark(site, _SITE_OPENS, stat.S_ISDIR))
+        self._installs[run] = (first, kept)
+        self._index.sites |= kept
+
+    def end_install(self, run: int) -> None:
+        """What the install wrote is marked, or never will be."""
+        _, sites = self._installs.pop(run, (0, frozenset()))
+        left = frozenset().union(*(kept for _, kept in self._installs.values()))
+        self._index.sites = left
+        for site in sites - left:
+            self._unmark(site, fanotify.ON_DIR if site in self._index.directories else _SITE_OPENS)
 
     def opened(self) -> list[FreshOpened]:
         """What happened since the last call, oldest first."""
@@ -122,6 +163,12 @@ class Fresh:
 
     def _judge(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> bool:
         label = self._label_of(pid)
+        if _SITE in purls:
+            purls = tuple(purl for purl in purls if purl != _SITE)
+            if label is None and self._in_scope(pid):
+                self._let_learn(path)
+        if not purls:
+            return True
         if label is None:
             self._outsider(pid, act, path, purls)
             return True
@@ -131,6 +178,18 @@ class Fresh:
         if label.stage is Stage.FIRST_RUN and label.actor is Actor.PACKAGE:
             self._join(pid, label, purls, path)
         return True
+
+    def _let_learn(self, path: str) -> None:
+        """Wait until the installs that have ended here are learned, a second at most and once per install."""
+        deadline = time.monotonic() + _LEARNING_SECONDS
+        for run, (first, sites) in list(self._installs.items()):
+            if path not in sites and path.rpartition("/")[0] not in sites:
+                continue
+            while run in self._installs and self._label_of(first) is None:
+                if time.monotonic() > deadline:
+                    self._installs.pop(run, None)
+                    break
+                time.sleep(_PAUSE)
 
     def _outsider(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> None:
         if pid in self.exempt or not self._in_scope(pid):
@@ -159,7 +218,7 @@ class Fresh:
                 return
             if not self._mark(path, _OPENS | fanotify.ON_CHILD, stat.S_ISDIR):
                 return
-        self._index.directories[path] = (known or frozenset()) | {purl}
+        self._index.put(path, (known or frozenset()) | {purl})
 
     def _mark_file(self, path: str, purl: str) -> None:
         status = self._mark(path, _OPENS, stat.S_ISREG)
@@ -185,12 +244,13 @@ class Fresh:
             os.close(fd)
 
     def _let_go(self, path: str, left: frozenset[str]) -> None:
-        if left:
-            self._index.directories[path] = left
-            return
-        del self._index.directories[path]
+        self._index.put(path, left)
+        if not left:
+            self._unmark(path, _OPENS | fanotify.ON_CHILD)
+
+    def _unmark(self, path: str, mask: int) -> None:
         try:
-            fanotify.unmark(self._gate.fd, _OPENS | fanotify.ON_CHILD, path)
+            fanotify.unmark(self._gate.fd, mask, path)
         except OSError:
             return  # it is gone, and its mark with it
 

@@ -49,6 +49,14 @@ class WholeHost(HooksBackend):
             begun.update(bytes(4), bytes(ctypes.sizeof(CBeginnings)))
             pins.drop()
 
+    def begin_install(self, run: int, first: int, sites: Iterable[str]) -> None:
+        """Let whoever would run what this install writes wait until that is marked."""
+        self._fresh.begin_install(run, first, sites)
+
+    def end_install(self, run: int) -> None:
+        """It is."""
+        self._fresh.end_install(run)
+
     def follow(self, trees: Iterable[FreshTree], next_origin: Callable[[], int]) -> None:
         """Mark fresh code."""
         self._fresh.next_origin = next_origin

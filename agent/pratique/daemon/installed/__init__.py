@@ -3,7 +3,9 @@
 Records come from packages, so they are hostile: nothing outside the install's own folders is believed.
 """
 
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from pratique.backends.base import FreshTree
@@ -22,6 +24,14 @@ class Install(NamedTuple):
 def warm() -> None:
     """Import the readers now: the next command may run what was installed a few milliseconds after the install."""
     from pratique.daemon.installed import node, python  # noqa: F401, PLC0415
+
+
+def sites(install: Install) -> list[str]:
+    """The existing folders that the install may write packages to, and that an interpreter lists at its start."""
+    from pratique.daemon.installed import python  # noqa: PLC0415 (as above)
+
+    resolved = dict.fromkeys(map(os.path.realpath, python.sites(install)))
+    return [site for site in resolved if Path(site).is_dir()]
 
 
 def found(install: Install) -> Iterator[FreshTree]:

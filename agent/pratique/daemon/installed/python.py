@@ -23,14 +23,15 @@ _CODE = (".py", ".pth", ".so", ".pyc", ".pyd")
 
 def found(install: Install) -> Iterator[FreshTree]:
     """Every distribution whose RECORD the install wrote."""
-    for site in dict.fromkeys(map(os.path.realpath, _sites(install))):
+    for site in dict.fromkeys(map(os.path.realpath, sites(install))):
         for record in _records(site, install.since - _SLACK):
             tree = _tree(Path(site), record, install.since - _SLACK)
             if tree is not None:
                 yield tree
 
 
-def _sites(install: Install) -> Iterator[str]:
+def sites(install: Install) -> Iterator[str]:
+    """Folders that it may write packages to."""
     yield from _options(install, _TARGETS)
     for prefix in _prefixes(install):
         for pattern in ("lib*/python3*/site-packages", "lib*/python3*/dist-packages", "Lib/site-packages"):
