@@ -26,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
 
     here = places.default()
     _end()
-    removed = systemd.remove(systemd.FOLDER)
+    # A second daemon, with places of its own, is nobody's service.
+    removed = str(here.runtime) == places.RUNTIME and systemd.remove(systemd.FOLDER)
     _end()  # in case the service manager was quicker
     pins.unmount(here.pins)
     shutil.rmtree(here.runtime, ignore_errors=True)
