@@ -200,11 +200,11 @@ class HostBackend(Backend, Protocol):
     def forget(self, origins: Iterable[int]) -> None:
         """These origins' runs have ended: drop what they were allowed."""
 
-    def begin_install(self, run: int, first: int, sites: Iterable[str]) -> None:
+    def begin_install(self, first: int, sites: Iterable[str]) -> None:
         """From the end of process `first` until `end_install`, interpreters that start on these folders wait."""
 
-    def end_install(self, run: int) -> None:
-        """What that run installed is followed now."""
+    def end_install(self, first: int) -> None:
+        """What that process installed is followed now."""
 
     def follow(self, trees: Iterable[FreshTree], next_origin: Callable[[], int]) -> None:
         """Whoever runs this code from now on, outside any run, begins a first run before the open returns."""

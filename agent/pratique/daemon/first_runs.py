@@ -3,9 +3,10 @@
 import time
 from typing import TYPE_CHECKING
 
-from pratique.backends.base import FreshOpened, FreshTree, HostBackend
+from pratique.backends.base import FreshOpened, HostBackend
 from pratique.daemon import installed, journal
 from pratique.daemon.flight import Flight, words_of
+from pratique.daemon.installed import Install
 from pratique.daemon.state import State
 from pratique.model import Identity, Settlement
 from pratique.policy import allows
@@ -29,24 +30,22 @@ class FirstRuns:
         self._backend.follow(trees, self._flights.next_origin)
         return len(trees)
 
-    def expect(self, flight: Flight) -> None:
+    def expect(self, pid: int, install: Install) -> None:
         """An install has begun."""
-        how = _how(flight)
-        if how.argv:
-            self._backend.begin_install(flight.number, flight.first, installed.sites(how))
+        self._backend.begin_install(pid, installed.sites(install))
 
-    def learn(self, flight: Flight) -> None:
+    def learn(self, pid: int, install: Install) -> None:
         """An install's first process has ended: what it wrote is fresh from now on."""
-        how = _how(flight)
         now = time.time()
         try:
-            for tree in installed.found(how) if how.argv else ():
+            for tree in installed.found(install):
                 self._state.keep_package(tree, now)
-                self._backend.follow(self._still_fresh([tree], now), self._flights.next_origin)
+                if self._state.is_fresh(tree.purl, now):
+                    self._backend.follow([tree], self._flights.next_origin)
         except Exception as error:  # noqa: BLE001 (what hostile records break must not end the guard)
-            journal.say(f"what run {flight.run.id} installed is not known: {error!r}", journal.ERROR)
+            journal.say(f"what process {pid} installed is not known: {error!r}", journal.ERROR)
         finally:
-            self._backend.end_install(flight.number)
+            self._backend.end_install(pid)
 
     def take(self) -> None:
         """Turn what the gate saw into runs."""
@@ -75,10 +74,6 @@ class FirstRuns:
         if known:
             self.resume()
         return known
-
-    def _still_fresh(self, trees: list[FreshTree], now: float) -> list[FreshTree]:
-        fresh = {tree.purl for tree in self._state.fresh(now)}
-        return [tree for tree in trees if tree.purl in fresh]
 
     def _began(self, opened: FreshOpened) -> None:
         flight = self._flights.of(opened.run)
@@ -115,7 +110,3 @@ class FirstRuns:
             return Identity(candidates=purls)
         quality = Quality.VERIFIED if self._state.is_verified(purls[0]) else Quality.CLAIMED
         return Identity(quality, purls[0])
-
-
-def _how(flight: Flight) -> installed.Install:
-    return installed.Install(flight.command, flight.cwd, flight.environment, flight.began)

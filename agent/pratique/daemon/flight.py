@@ -9,6 +9,7 @@ from typing import Any
 from pratique import managers
 from pratique.backends.base import Member
 from pratique.daemon.config import home_of
+from pratique.daemon.installed import Install
 from pratique.model import Event, Exec, Identity, Kind, Settlement
 from pratique.policy.model import Policy
 from pratique.runs import report as reports
@@ -39,6 +40,8 @@ class Flight:
         self.number, self.first = number, first
         self.purls: tuple[str, ...] = ()
         """Fresh packages that act in it; none for an install."""
+        self.installs: dict[int, Install] = {}
+        """Managers that run in it, by pid."""
         self.uid = _uid(first)
         self.cwd, self.environment = _link(first, "cwd"), _environment(first)
         home = home_of(self.uid)
@@ -71,11 +74,18 @@ class Flight:
         self.refused += event.kind is Kind.ACT and event.action >= Action.DENY
         if event.kind is not Kind.EXIT:
             self.pids.add(event.pid)
+            self._note_install(event)
             return
         self.pids.discard(event.pid)
         if event.pid == self.first and self.first_ended is None:
             self.first_ended = time.monotonic()
             self._status = event.target.get("status")
+
+    def _note_install(self, event: Event) -> None:
+        seen = event.exec
+        if seen is not None and seen.argv and event.actor is Actor.MANAGER:
+            environment = self.environment if event.pid == self.first else _environment(event.pid)
+            self.installs[event.pid] = Install(seen.argv, seen.cwd, environment, event.time)
 
     def due(self) -> bool:
         """Whether it is time for a report: the first process is gone, and whoever lives on has had its grace."""
@@ -103,7 +113,9 @@ class Flight:
             argv = self.command if pid == self.first else words_of(pid, "cmdline")
             self.pids.add(pid)
             if member is not None:
-                self.run.add(_made_up(pid, argv, member))
+                event = _made_up(pid, argv, member)._replace(time=self.began)
+                self._note_install(event)
+                self.run.add(event)
 
     def new_origins(self) -> list[Origin]:
         """Origins that were found since the last call."""

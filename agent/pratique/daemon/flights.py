@@ -17,7 +17,7 @@ from pratique.model import Event, Kind
 from pratique.policy.model import Policy
 from pratique.runs import escape
 from pratique.runs.store import Store
-from pratique.words import Action, Actor
+from pratique.words import Action
 
 _RECENT = 200
 _ECHO_SECONDS = 60.0
@@ -67,12 +67,21 @@ class Flights:
         for event in events:
             flight = self._live.get(event.run) or self._begin(event)
             flight.take(event)
-            if event.kind is Kind.EXIT and event.pid == flight.first and not flight.purls:
-                self.first_runs.learn(flight)
+            self._follow_installs(flight, event)
             if event.exec is not None and event.exec.pending:
                 self._settle(flight, event)
             elif event.rule is not None and event.action is not Action.ALLOW:
                 self._tell(flight, event)
+
+    def _follow_installs(self, flight: Flight, event: Event) -> None:
+        install = flight.installs.get(event.pid)
+        if install is None:
+            return
+        if event.kind is Kind.EXEC:
+            self.first_runs.expect(event.pid, install)
+        elif event.kind is Kind.EXIT:
+            del flight.installs[event.pid]
+            self.first_runs.learn(event.pid, install)
 
     def sweep(self) -> None:
         """Report what is due, forget what has ended."""
@@ -140,10 +149,7 @@ class Flights:
             self._adopt(event.run, {event.pid: None}, past)
             return self._live[event.run]
         argv = event.exec.argv if event.exec else words_of(event.pid, "cmdline")
-        flight = self.begun(event.pid, event.run, argv)
-        if event.actor is Actor.MANAGER:
-            self.first_runs.expect(flight)
-        return flight
+        return self.begun(event.pid, event.run, argv)
 
     def _keep(self, flight: Flight) -> None:
         flight.run.written_by_package = self._backend.written_by_package
@@ -208,7 +214,8 @@ class Flights:
 
     def _forget(self, flight: Flight) -> None:
         del self._live[flight.number]
-        self._backend.end_install(flight.number)
+        for pid in flight.installs:
+            self._backend.end_install(pid)
         self.ended += 1
         self.first_runs.ended(flight)
         self._state.forget_origins(flight.number)

@@ -134,7 +134,15 @@ class State:
         """These ran without a refusal; which of them are fresh no more."""
         for purl in (held := list(purls)):
             self._do("update packages set clean = clean + 1 where purl = ?", (purl,))
-        return [purl for purl in held if purl not in {tree.purl for tree in self.fresh(now)}]
+        return [purl for purl in held if not self.is_fresh(purl, now)]
+
+    def is_fresh(self, purl: str, now: float) -> bool:
+        """Whether the package is fresh somewhere."""
+        (number,) = self._database.execute(
+            "select count(*) from packages where purl = ? and not (approved or (clean >= ? and ? - installed >= ?))",
+            (purl, CLEAN_RUNS, now, DAYS * _DAY),
+        ).fetchone()
+        return bool(number)
 
     def approve(self, purl: str) -> bool:
         """Somebody vouches for it; False when no such package is known."""

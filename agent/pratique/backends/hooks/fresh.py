@@ -34,7 +34,6 @@ _LONGEST = 1 << 20
 _SITE = ""
 """Stands for no package: something in a folder that an install writes to."""
 _LEARNING_SECONDS = 1.0
-_PAUSE = 0.002
 
 
 class _Index:
@@ -97,11 +96,14 @@ class Fresh:
         self.next_origin: Callable[[], int] = itertools.count(1).__next__
         self._label_of, self._begin, self._in_scope = label_of, begin, in_scope
         self._opened: deque[FreshOpened] = deque()
-        self._installs: dict[int, tuple[int, frozenset[str]]] = {}
+        self._installs: dict[int, frozenset[str]] = {}
+        """First process of an install → the folders it may write to."""
+        self._ended: dict[int, float] = {}
         self._seen: dict[int, set[str]] = {}
         self._index = _Index()
         self._gate = Gate(self._judge, lambda _pid: False)  # a defect of ours refuses nobody
         self._gate.index = self._index  # type: ignore[assignment]
+        self._gate.postpone = self._is_being_learned
         self._marked: dict[str, set[FreshTree]] = {}
 
     def start(self) -> None:
@@ -112,21 +114,21 @@ class Fresh:
         """Take every mark off; safe to call twice."""
         self._gate.stop()
 
-    def begin_install(self, run: int, first: int, sites: Iterable[str]) -> None:
+    def begin_install(self, first: int, sites: Iterable[str]) -> None:
         """Whoever opens something right in these folders between the end of `first` and `end_install` waits for that.
 
         An interpreter lists them before it imports anything, so it finds what was installed marked.
         """
         kept = frozenset(site for site in sites if self._mark(site, _SITE_OPENS, stat.S_ISDIR))
-        self._installs[run] = (first, kept)
+        self._installs[first] = kept
         self._index.sites |= kept
 
-    def end_install(self, run: int) -> None:
+    def end_install(self, first: int) -> None:
         """What the install wrote is marked, or never will be."""
-        _, sites = self._installs.pop(run, (0, frozenset()))
-        left = frozenset().union(*(kept for _, kept in self._installs.values()))
-        self._index.sites = left
-        for site in sites - left:
+        sites = self._installs.pop(first, frozenset())
+        self._ended.pop(first, None)
+        self._index.sites = frozenset().union(*self._installs.values())
+        for site in sites - self._index.sites:
             self._unmark(site, fanotify.ON_DIR if site in self._index.directories else _SITE_OPENS)
 
     def opened(self) -> list[FreshOpened]:
@@ -163,10 +165,7 @@ class Fresh:
 
     def _judge(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> bool:
         label = self._label_of(pid)
-        if _SITE in purls:
-            purls = tuple(purl for purl in purls if purl != _SITE)
-            if label is None and self._in_scope(pid):
-                self._let_learn(path)
+        purls = tuple(purl for purl in purls if purl != _SITE)
         if not purls:
             return True
         if label is None:
@@ -179,17 +178,17 @@ class Fresh:
             self._join(pid, label, purls, path)
         return True
 
-    def _let_learn(self, path: str) -> None:
-        """Wait until the installs that have ended here are learned, a second at most and once per install."""
-        deadline = time.monotonic() + _LEARNING_SECONDS
-        for run, (first, sites) in list(self._installs.items()):
-            if path not in sites and path.rpartition("/")[0] not in sites:
-                continue
-            while run in self._installs and self._label_of(first) is None:
-                if time.monotonic() > deadline:
-                    self._installs.pop(run, None)
-                    break
-                time.sleep(_PAUSE)
+    def _is_being_learned(self, pid: int, path: str) -> bool:
+        """Whether an install that wrote here has ended and its records are still being read; a second at most."""
+        above = path.rpartition("/")[0]
+        ended = [
+            first
+            for first, sites in list(self._installs.items())
+            if (path in sites or above in sites) and self._label_of(first) is None
+        ]
+        now = time.monotonic()
+        late = [first for first in ended if now - self._ended.setdefault(first, now) < _LEARNING_SECONDS]
+        return bool(late) and self._label_of(pid) is None and self._in_scope(pid)
 
     def _outsider(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> None:
         if pid in self.exempt or not self._in_scope(pid):

@@ -21,6 +21,7 @@ Labelled = Callable[[int], bool]
 Hold = Callable[[int, str, Callable[[], None]], bool]
 """pid, path, the act of refusing → whether it will do that. Called on the answering thread."""
 
+_RETRY_MILLISECONDS = 2
 _DELETED = " (deleted)"
 
 
@@ -53,6 +54,9 @@ class Gate:
         self.failures = 0
         self.hold: Hold | None = None
         """Takes over the answer to a refusal, or does not: somebody wants to look at the opener first."""
+        self.postpone: Callable[[int, str], bool] | None = None
+        """Whether this opener is to wait a little: it is asked again, by pid and path, until the answer is no."""
+        self._parked: list[fanotify.Event] = []
         self.answered = 0
         self.refused = 0
         self._judge = judge
@@ -84,10 +88,13 @@ class Gate:
         poll.register(self._wake, select.POLLIN)
         stopping = False
         while not stopping:
-            ready = dict(poll.poll())
+            ready = dict(poll.poll(_RETRY_MILLISECONDS if self._parked else None))
             stopping = self._wake in ready or bool(ready.get(group, 0) & select.POLLNVAL)
             while self._answer_some(group):
                 pass
+            parked, self._parked = self._parked, []
+            for event in parked:
+                self._take(group, event)
 
     def _answer_some(self, group: int) -> bool:
         """Answer what one read yields; False when nothing waits."""
@@ -108,8 +115,17 @@ class Gate:
     def _take(self, group: int, event: fanotify.Event) -> None:
         if event.fd < 0:
             self.lost += 1
+        elif self._is_to_wait(event):
+            self._parked.append(event)
         else:
             self._answer(group, event)
+
+    def _is_to_wait(self, event: fanotify.Event) -> bool:
+        if self.postpone is None or event.pid == self._own_pid:
+            return False
+        if len(self._parked) >= fanotify.EVENTS_PER_READ:  # their descriptors' numbers must stay low
+            return False
+        return self.postpone(event.pid, _path(event.fd, os.fstat(event.fd)))
 
     def _answer(self, group: int, event: fanotify.Event) -> None:
         allowed = False

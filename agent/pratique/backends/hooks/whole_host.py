@@ -49,13 +49,13 @@ class WholeHost(HooksBackend):
             begun.update(bytes(4), bytes(ctypes.sizeof(CBeginnings)))
             pins.drop()
 
-    def begin_install(self, run: int, first: int, sites: Iterable[str]) -> None:
+    def begin_install(self, first: int, sites: Iterable[str]) -> None:
         """Let whoever would run what this install writes wait until that is marked."""
-        self._fresh.begin_install(run, first, sites)
+        self._fresh.begin_install(first, sites)
 
-    def end_install(self, run: int) -> None:
+    def end_install(self, first: int) -> None:
         """It is."""
-        self._fresh.end_install(run)
+        self._fresh.end_install(first)
 
     def follow(self, trees: Iterable[FreshTree], next_origin: Callable[[], int]) -> None:
         """Mark fresh code."""
