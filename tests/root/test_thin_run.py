@@ -100,7 +100,7 @@ def test_a_run_in_a_run_adds_nothing(world: World, daemon: Daemon) -> None:
 
 
 def test_start_up_is_short(world: World, daemon: Daemon) -> None:
-    """Bounded here, where others use the machine; docs/daemon.md has the figure of a quiet one."""
+    """Bounded, also where others use the machine."""
     added = []
     for _ in range(5):
         began = time.monotonic()

@@ -49,7 +49,10 @@ class FirstRuns:
 
     def take(self) -> None:
         """Turn what the gate saw into runs."""
-        for opened in self._backend.opened():
+        noted = self._backend.opened()
+        # A program that imports forty packages joins forty times: only the last word counts.
+        joined = {opened.origin: opened for opened in noted if opened.what == "joined"}
+        for opened in [*(each for each in noted if each.what != "joined"), *joined.values()]:
             {"began": self._began, "joined": self._joined, "refused": self._refused}[opened.what](opened)
 
     def ended(self, flight: Flight) -> None:
@@ -103,7 +106,6 @@ class FirstRuns:
         policy = self._flights.policy
         granted = [allow for one in each for allow in allows.allows_for(policy, one, Stage.FIRST_RUN)]
         self._backend.grant(opened.origin, granted)
-        self._backend.follow_again(opened.purls)
 
     def _identity(self, purls: tuple[str, ...]) -> Identity:
         if len(purls) > 1:

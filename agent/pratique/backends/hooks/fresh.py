@@ -87,14 +87,15 @@ class Fresh:
         label_of: Callable[[int], Label | None],
         begin: Callable[[int, int], int],
         in_scope: Callable[[int], bool],
+        wake: Callable[[], None],
     ) -> None:
-        """`begin(pid, origin)`: label the process as a first run; the run."""
+        """`begin(pid, origin)`: label the process as a first run; the run. `wake`: there is something in `opened`."""
         self.gaps: list[str] = []
         self.exempt: frozenset[int] = frozenset()
         self.readers = 0
         """Opens by programs that only read."""
         self.next_origin: Callable[[], int] = itertools.count(1).__next__
-        self._label_of, self._begin, self._in_scope = label_of, begin, in_scope
+        self._label_of, self._begin, self._in_scope, self._wake = label_of, begin, in_scope, wake
         self._opened: deque[FreshOpened] = deque()
         self._installs: dict[int, frozenset[str]] = {}
         """First process of an install → the folders it may write to."""
@@ -172,7 +173,7 @@ class Fresh:
             self._outsider(pid, act, path, purls)
             return True
         if label.actor is Actor.MANAGER and path.endswith(_RUN_BY_MANAGERS):
-            self._opened.append(FreshOpened("refused", pid, label.run, label.origin, purls, path))
+            self._tell(FreshOpened("refused", pid, label.run, label.origin, purls, path))
             return False
         if label.stage is Stage.FIRST_RUN and label.actor is Actor.PACKAGE:
             self._join(pid, label, purls, path)
@@ -199,15 +200,17 @@ class Fresh:
         origin = self.next_origin()
         run = self._begin(pid, origin)
         self._seen[origin] = set(purls)
-        self._opened.append(FreshOpened("began", pid, run, origin, purls, path))
+        self._tell(FreshOpened("began", pid, run, origin, purls, path))
 
     def _join(self, pid: int, label: Label, purls: tuple[str, ...], path: str) -> None:
         seen = self._seen.setdefault(label.origin, set())
         if not seen.issuperset(purls):
             seen.update(purls)
-            self._opened.append(
-                FreshOpened("joined", pid, label.run, label.origin, tuple(sorted(seen)), path)
-            )
+            self._tell(FreshOpened("joined", pid, label.run, label.origin, tuple(sorted(seen)), path))
+
+    def _tell(self, opened: FreshOpened) -> None:
+        self._opened.append(opened)
+        self._wake()
 
     def _mark_directory(self, path: str, purl: str) -> None:
         known = self._index.directories.get(path)

@@ -29,12 +29,12 @@ class WholeHost(HooksBackend):
         self._retire_others(self._pins)
         self._users = scope.users
         self.start(policy, numbers.family())
-        self._fresh = Fresh(self._probes.label_of, self._first_run, self._in_scope)
-        self._opened.append(self._fresh.stop)
-        self._fresh.start()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._opened.append(lambda: os.close(self._bell))
         self._wait.register(self._bell, select.EPOLLIN)
+        self._fresh = Fresh(self._probes.label_of, self._first_run, self._in_scope, self.wake)
+        self._opened.append(self._fresh.stop)
+        self._fresh.start()
         # Last: an earlier agent's guardian lets go of its file marks when it sees this.
         self._probes.begin_runs(scope.users)
         return self._run
