@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lab.daemon import Daemon, as_user, hand_to_user, user_venv
-from lab.guard import PRATIQUE, Outcome
+from lab.daemon import Daemon, as_user, environment, hand_to_user, user_venv
+from lab.guard import PRATIQUE, Outcome, guarded
 from lab.world import World
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120, method="thread")]
@@ -92,6 +92,20 @@ def test_right_after_the_install(world: World, daemon: Daemon) -> None:
     assert done.status == 0, done.err
     assert world.leaks() == [], daemon.log
     daemon.settled(2)
+    assert _ROW in _rows(daemon.report())
+
+
+def test_a_wrapped_command_runs_it_no_freer(world: World, daemon: Daemon) -> None:
+    """Under `pratique run` the command is trusted until it runs fresh code."""
+    _install(world, "late-riser")
+    daemon.settled()
+    command = [str(user_venv() / "bin" / "python"), "-c", "import late_riser"]
+    more = {"PYTHONPATH": str(world.site), **daemon.environment()}
+    environment_ = {**environment(world), **more}
+    done = subprocess.run(guarded(command), env=environment_, capture_output=True, timeout=60, check=False)
+
+    assert world.leaks() == []
+    assert done.returncode == 3, done.stderr
     assert _ROW in _rows(daemon.report())
 
 

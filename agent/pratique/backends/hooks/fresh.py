@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pratique.backends.base import FreshOpened, FreshTree
 from pratique.backends.hooks import fanotify
 from pratique.backends.hooks.gate import Gate
+from pratique.backends.hooks.mirrors import OFF
 from pratique.backends.hooks.objects import Claim, Claims, Key
 from pratique.backends.hooks.records import Label
 from pratique.words import Act, Actor, Stage
@@ -31,6 +32,8 @@ _NATIVE = (".so", ".node")
 _LONGEST = 1 << 20
 
 
+_BEGINS = (Actor.COMMAND, Actor.PROJECT)
+"""Whose label goes down when they run fresh code."""
 _SITE = ""
 """Stands for no package: something in a folder that an install writes to."""
 _LEARNING_SECONDS = 1.0
@@ -85,11 +88,14 @@ class Fresh:
     def __init__(
         self,
         label_of: Callable[[int], Label | None],
-        begin: Callable[[int, int], int],
+        begin: Callable[[int, int, int | None], int],
         in_scope: Callable[[int], bool],
         wake: Callable[[], None],
     ) -> None:
-        """`begin(pid, origin)`: label the process as a first run; the run. `wake`: there is something in `opened`."""
+        """`begin(pid, origin, run)`: label a process as a first run, in that run or a new one; the run.
+
+        `wake`: there is something in `opened`.
+        """
         self.gaps: list[str] = []
         self.exempt: frozenset[int] = frozenset()
         self.readers = 0
@@ -169,8 +175,8 @@ class Fresh:
         purls = tuple(purl for purl in purls if purl != _SITE)
         if not purls:
             return True
-        if label is None:
-            self._outsider(pid, act, path, purls)
+        if label is None or (label.actor in _BEGINS and not label.flags & OFF):
+            self._first(pid, label.run if label else None, act, path, purls)
             return True
         if label.actor is Actor.MANAGER and path.endswith(_RUN_BY_MANAGERS):
             self._tell(FreshOpened("refused", pid, label.run, label.origin, purls, path))
@@ -191,14 +197,14 @@ class Fresh:
         late = [first for first in ended if now - self._ended.setdefault(first, now) < _LEARNING_SECONDS]
         return bool(late) and self._label_of(pid) is None and self._in_scope(pid)
 
-    def _outsider(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> None:
-        if pid in self.exempt or not self._in_scope(pid):
+    def _first(self, pid: int, run: int | None, act: Act, path: str, purls: tuple[str, ...]) -> None:
+        if pid in self.exempt or (run is None and not self._in_scope(pid)):
             return
         if act is not Act.EXEC and not _runs_code(pid, path):
             self.readers += 1
             return
         origin = self.next_origin()
-        run = self._begin(pid, origin)
+        run = self._begin(pid, origin, run)
         self._seen[origin] = set(purls)
         self._tell(FreshOpened("began", pid, run, origin, purls, path))
 

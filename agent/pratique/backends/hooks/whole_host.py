@@ -79,8 +79,8 @@ class WholeHost(HooksBackend):
         """What the gate of fresh code saw."""
         return self._fresh.opened()
 
-    def _first_run(self, pid: int, origin: int) -> int:
-        run = self.new_run()
+    def _first_run(self, pid: int, origin: int, run: int | None) -> int:
+        run = run or self.new_run()
         self.begin(run, pid, Actor.PACKAGE, Stage.FIRST_RUN, origin)
         return run
 
