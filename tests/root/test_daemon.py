@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.daemon import Daemon, as_user, hand_to_user
+from lab.daemon import Daemon, as_user, hand_to_user, until
 from lab.guard import Outcome
 from lab.world import World
 
@@ -87,3 +87,16 @@ def test_other_users_are_left_alone(world: World, daemon: Daemon) -> None:
 
     assert "~/.npmrc" in world.leaks()
     assert daemon.status()["ended"] == daemon.status()["runs"] == []
+
+
+def test_the_report_says_what_was_covered(world: World, daemon: Daemon) -> None:
+    """Rows of their own, proved without a static layer: less than for a wrapped run, and said so."""
+    assert until(lambda: daemon.status()["daemon"]["coverage_rows"], 60), daemon.log
+    _install(world, "shell", "plain-text")
+    daemon.settled()
+    rows = daemon.report()["coverage"]
+    levels = {(row["act"], row["when"]): row["level"] for row in rows}
+
+    assert all(when.startswith("daemon-found: ") for _, when in levels)
+    assert levels["file.read", "daemon-found: a listed secret"] == "enforced"
+    assert "enforced" not in {level for (act, _), level in levels.items() if act == "kernel.bpf"}

@@ -145,6 +145,7 @@ class Service:
             "ended_runs": self.flights.ended,
             "lost": self.backend.losses().total,
             "note": self.state.note,
+            "coverage_rows": len(self.flights.coverage),
         }
         self.answers = Answers(facts, self.flights.snapshot(), list(self.flights.recent))
 

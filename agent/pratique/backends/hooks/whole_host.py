@@ -6,10 +6,11 @@ import hashlib
 import os
 import select
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from pratique import resources
 from pratique.backends import numbers
-from pratique.backends.base import FreshOpened, FreshTree, Member, Scope
+from pratique.backends.base import FreshOpened, FreshTree, HostBackend, Member, Scope
 from pratique.backends.hooks.backend import HooksBackend
 from pratique.backends.hooks.fresh import Fresh
 from pratique.backends.hooks.mirrors import OFF, CBeginnings
@@ -149,3 +150,7 @@ class WholeHost(HooksBackend):
 def _version() -> str:
     """What the kernel programs are: other programs keep other tables."""
     return hashlib.sha256((resources.probes() / "hooks.bpf.o").read_bytes()).hexdigest()[:32]
+
+
+if TYPE_CHECKING:
+    _IS_ONE: type[HostBackend] = WholeHost
