@@ -125,7 +125,11 @@ class Gate:
             return False
         if len(self._parked) >= fanotify.EVENTS_PER_READ:  # their descriptors' numbers must stay low
             return False
-        return self.postpone(event.pid, _path(event.fd, os.fstat(event.fd)))
+        try:
+            return self.postpone(event.pid, _path(event.fd, os.fstat(event.fd)))
+        except Exception as error:  # noqa: BLE001 (then it is answered now)
+            self.errors.append(error)
+            return False
 
     def _answer(self, group: int, event: fanotify.Event) -> None:
         allowed = False
@@ -149,7 +153,11 @@ class Gate:
 
         if self.hold is None:
             return False
-        return self.hold(event.pid, _path(event.fd, os.fstat(event.fd)), refuse)
+        try:
+            return self.hold(event.pid, _path(event.fd, os.fstat(event.fd)), refuse)
+        except Exception as error:  # noqa: BLE001 (then it is refused now)
+            self.errors.append(error)
+            return False
 
     def _decide(self, event: fanotify.Event) -> bool:
         status = os.fstat(event.fd)
