@@ -22,7 +22,8 @@ DIRECTORIES = 50_000
 """Bound of the directories marked at once; what is beyond is a gap."""
 _OPENS = fanotify.OPEN_PERM | fanotify.OPEN_EXEC_PERM
 _SITE_OPENS = fanotify.OPEN_PERM | fanotify.ON_CHILD | fanotify.ON_DIR
-_RUN_BY_MANAGERS = (".pth", "sitecustomize.py", "usercustomize.py")
+_HOOKS = (".pth", "sitecustomize.py", "usercustomize.py")
+"""Run at each start of an interpreter: in an install they would act as the manager, or in another package's name."""
 _INTERPRETERS = (
     *("python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "lua"),
     *("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox"),
@@ -178,7 +179,7 @@ class Fresh:
         if label is None or (label.actor in _BEGINS and not label.flags & OFF):
             self._first(pid, label.run if label else None, act, path, purls)
             return True
-        if label.actor is Actor.MANAGER and path.endswith(_RUN_BY_MANAGERS):
+        if label.stage is not Stage.FIRST_RUN and path.endswith(_HOOKS):
             self._tell(FreshOpened("refused", pid, label.run, label.origin, purls, path))
             return False
         if label.stage is Stage.FIRST_RUN and label.actor is Actor.PACKAGE:
