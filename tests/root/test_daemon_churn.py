@@ -40,8 +40,8 @@ class _Size:
         status = Path(f"/proc/{pid}/status").read_text().splitlines()
         (line,) = [line for line in status if line.startswith("VmRSS:")]
         self.megabytes = int(line.split()[1]) / 1024
-        (folder,) = (daemon.folder / "run" / "bpf").iterdir()
-        kept = Kept(folder)
+        (whole,) = (daemon.folder / "run" / "bpf").glob("*/whole")
+        kept = Kept(whole.parent)
         self.entries = {name: len(list(kept.map(name))) for name in _MAPS}
         kept.close()
 
