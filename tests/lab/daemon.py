@@ -5,6 +5,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import venv
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from lab.guard import PRATIQUE, Outcome, run
-from lab.ledger import exclusive, new_folder
+from lab.ledger import PREFIX, exclusive, new_folder
 from lab.world import World
 from pratique.backends import pins
 from pratique.daemon import client
@@ -33,6 +34,7 @@ class Daemon:
         self.folder = Path()
 
     def __enter__(self) -> "Daemon":
+        _unmount_leftovers()
         self.folder = new_folder("daemon")
         self.folder.chmod(0o755)
         home = self._world.home.folder
@@ -140,6 +142,14 @@ class Daemon:
             self.process.wait()
         pins.unmount(self.folder / "run" / "bpf")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _unmount_leftovers() -> None:
+    """Let go of the pins of tests that were killed: `sweep` removes folders, not what is mounted in them."""
+    for place in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-daemon-*/run/bpf"):
+        owner = place.parts[-3].removeprefix(PREFIX).split("-")[0]
+        if not Path("/proc", owner).exists():
+            pins.unmount(place)
 
 
 def user_venv() -> Path:
