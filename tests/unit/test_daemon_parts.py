@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -30,6 +30,7 @@ from pratique.words import Actor, Quality, Stage
 _RUN = Known("01M83CY6TTXJCA99ECXGJSQKQS", (7 << 32) | 1, 1000, ["pip", "install", "x"], None, 1.0)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_wire(data: bytes) -> None:
     """Whoever connects may send anything."""

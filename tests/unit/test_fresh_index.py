@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pratique.backends.hooks import fresh
@@ -59,6 +59,7 @@ def test_single_files_are_known_by_inode() -> None:
     assert {claim.group for claim in index.find((3, 4), "/anywhere.py")} == {"pkg:pypi/six@1"}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_FOLDERS, st.frozensets(st.sampled_from(["p", "q"]))), max_size=12))
 def test_what_was_put_last_counts(steps: list[tuple[str, frozenset[str]]]) -> None:
     """In any order of learning and trusting."""
