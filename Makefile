@@ -13,34 +13,73 @@ STAMPS := .cache/make
 DEMO := lab.demo
 BENCH :=
 
-.PHONY: help setup system probes demo test check test-root bench proto clean
+.PHONY: help setup system probes demo test check test-server test-browser test-rootless test-root scenarios races \
+	setup-browser setup-kernels test-kernels test-each-kernel screenshots vendor bench bench-collector storm proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/system $(VENV)/.installed probes ## install what is missing, build the virtual environment and the probes
 
-demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says (root)
+demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says
 	@PYTHONPATH=tests $(BIN)/python -m $(DEMO)
 
-test: setup check ## everything: check, then the tests that need root
-	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-root; else $(not_run); fi
+test: setup check test-server ## everything: collector, pages in a browser, without privilege, as root, in booted kernels
+	@$(MAKE) --no-print-directory test-browser test-rootless
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-root test-each-kernel; else $(not_run); fi
 
 check: setup ## style, types, import contract, unit tests: no root needed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -m 'not root' tests/unit
+	$(BIN)/pytest -m 'not root and not services' tests/unit tests/server
+
+test-server: setup ## the collector on a PostgreSQL that is really started, and killed in mid-work
+	@$(postgres)
+	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 900 $(BIN)/pytest -m services --timeout 300 tests/server
 
 test-root: setup ## the tests that load probes and refuse acts (root)
 	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m root tests
 
-bench: setup ## what the guard costs, paired with the bare command; writes docs/benchmarks.md (root)
+scenarios: setup ## play every scenario with the guard off, on and auditing; writes docs/scenarios.md (root)
+	PYTHONPATH=tests $(BIN)/python -m scenarios --page
+
+test-rootless: setup ## the tests that guard without privilege (anybody; root becomes a throw-away user)
+	timeout --kill-after=10 900 $(BIN)/pytest -m rootless tests/rootless
+
+races: setup ## the races against the supervisor in full: 20 000 tries each
+	PRATIQUE_TRIES=20000 timeout --kill-after=10 1800 $(BIN)/pytest -m rootless tests/rootless/test_races.py
+
+test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; one table (root)
+	PRATIQUE_KERNELS=all $(kernel_tests)
+
+test-each-kernel: setup setup-kernels
+	$(kernel_tests)
+
+kernel_tests = PRATIQUE_MUST_RUN=1 timeout --kill-after=10 2400 $(BIN)/pytest -m kernels -s tests/kernels
+
+test-browser: setup setup-browser ## the review pages in the distribution's Chromium
+	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest tests/web
+
+screenshots: setup ## pictures of the review pages, from the story of a fleet, into docs/screens
+	PYTHONPATH=tests $(BIN)/python -m fleet.screens
+
+vendor: setup ## fetch htmx and uPlot again, and refuse what is not what was pinned
+	PYTHONPATH=tests $(BIN)/python -m vendored fetch
+
+bench: setup ## what the guard costs, paired with the bare command (root: also writes docs/benchmarks.md)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
-proto: setup ## regenerate agent/pratique/api from proto/
-	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=agent --pyi_out=agent proto/pratique/api/v1/*.proto
+storm: setup ## one real theft among 200,000 opens and 20,000 forks: found, counted, lost, memory (root)
+	PYTHONPATH=tests $(BIN)/python -m bench.theft
+
+bench-collector: setup ## what the collector carries, and how fast it answers; writes docs/collector.md
+	PYTHONPATH=tests $(BIN)/python -m fleet.bench $(BENCH)
+
+proto: setup ## lock what was added to proto/, refuse what breaks, and regenerate agent/pratique/api/v1
+	PYTHONPATH=tests $(BIN)/python -m wire_lock
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=agent --pyi_out=agent --grpc_python_out=agent proto/pratique/api/v1/*.proto
 
 clean: ## remove what was built, but the virtual environment
 	@rm -rf .cache build dist probes/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -68,11 +107,18 @@ find_python = for name in python3.13 python3.12 python3.11 python3; do \
 		2>/dev/null && break; \
 	done || true
 
+postgres = ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+	echo "Installing: postgresql"; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	postgresql >/dev/null; }
+
 not_run = echo; echo "Not root: these tests did not run (sudo make test-root runs them):"; \
 	$(BIN)/pytest -m root --collect-only -q tests | sed -n 's/^/  /p'
 
 # The stamp is laid only when nothing is missing, so a machine that was short of something is asked again.
 $(STAMPS)/system:
+	$(install_missing)
+
+define install_missing
 	@mkdir -p $(@D)
 	@missing=$$($(missing)); missing=$${missing//$$'\n'/ }; \
 	as_root=; [ "$$(id -u)" = 0 ] || as_root="sudo -n"; \
@@ -83,9 +129,24 @@ $(STAMPS)/system:
 		echo "Installing: $$missing"; \
 		DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 		touch $@; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "Not root: the rootless backend is set up. The hooks backend would need root, and: $$missing" >&2; \
 	else \
-		echo "Missing, and not to be installed from here (no root, or no apt-get): $$missing" >&2; \
+		echo "Missing, and not to be installed from here (no apt-get): $$missing" >&2; \
 	fi
+endef
+
+# The emulator and what makes a root file system: only for the tests in booted kernels.
+KERNEL_NEEDS := qemu-system-x86=qemu-system-x86_64 mmdebstrap=mmdebstrap e2fsprogs=mke2fs
+
+BROWSER_NEEDS := chromium=chromium
+
+setup-browser: ; @$(MAKE) --no-print-directory $(STAMPS)/browser NEEDS="$(BROWSER_NEEDS)"
+
+setup-kernels: ; @$(MAKE) --no-print-directory $(STAMPS)/kernels NEEDS="$(KERNEL_NEEDS)"
+
+$(STAMPS)/kernels $(STAMPS)/browser:
+	$(install_missing)
 
 $(VENV)/.installed: pyproject.toml hatch_build.py | $(STAMPS)/system
 	@test -x $(BIN)/python || { \
@@ -95,9 +156,11 @@ $(VENV)/.installed: pyproject.toml hatch_build.py | $(STAMPS)/system
 	}
 	@# `pip install --group` came with pip 25.1: this works with older ones.
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev.txt
-	PRATIQUE_SKIP_PROBES=1 $(BIN)/pip install --quiet --disable-pip-version-check -e . -r $(VENV)/dev.txt
+	PRATIQUE_SKIP_PROBES=1 $(BIN)/pip install --quiet --disable-pip-version-check -e '.[uplink,server,hunt]' -r $(VENV)/dev.txt
 	@touch $@
 
+# Who is not root cannot load probes: then they need not be built either.
 probes: | $(STAMPS)/system
-	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory -s -C probes; \
-	else echo "No clang: the probes are not compiled, and nothing can be guarded." >&2; fi
+	@if [ "$$(id -u)" != 0 ] && [ ! -e $(STAMPS)/system ]; then :; \
+	elif command -v clang >/dev/null; then $(MAKE) --no-print-directory -s -C probes; \
+	else echo "No clang: the probes are not compiled; only the rootless backend can guard." >&2; fi

@@ -173,6 +173,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (!label)
 		return 0;
 	count(COUNT_EXEC);
+	end_fold(old_pid);
 	scratch = bpf_map_lookup_elem(&scratches, &zero);
 	if (!scratch)
 		return 0;

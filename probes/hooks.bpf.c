@@ -2,12 +2,15 @@
 /*
  * The `hooks` backend's programs, one object: a subject per file, maps shared by all of them.
  *
+ *   folds.bpf.h      loops of the same connect, told with their number
  *   labels.bpf.h     who a process is: fork, exit                 tp_btf
  *   recognise.bpf.h  which manager an argv starts
  *   allowed.bpf.h    what one origin may use all the same
  *   exec.bpf.h       what a process becomes; code groups          tp_btf, killed before
  *   begin.bpf.h      managers that nobody wrapped                 tp_btf, the daemon only
  *   net.bpf.h        connect, addressed send, socket, bind        cgroup, enforced
+ *   names.bpf.h      names of the network, and addresses that answered to them
+ *   dns.bpf.h        questions and answers of resolvers           cgroup, enforced
  *   calls.bpf.h      which system calls are watched
  *   files.bpf.h      fresh and guarded files, refusals, unix     returns of calls
  *   memory.bpf.h     other processes' memory                      entries of calls, killed
@@ -38,12 +41,14 @@
 
 #include "maps.bpf.h"
 #include "common.bpf.h"
+#include "folds.bpf.h"
 #include "labels.bpf.h"
 #include "recognise.bpf.h"
 #include "allowed.bpf.h"
 #include "exec.bpf.h"
 #include "begin.bpf.h"
 #include "net.bpf.h"
+#include "dns.bpf.h"
 #include "calls.bpf.h"
 #include "files.bpf.h"
 #include "memory.bpf.h"

@@ -43,6 +43,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	count(COUNT_FORK);
 	begin(&record.head, &copy, RECORD_FORK, 0);
 	record.child = tgid;
+	record.shares = child->files && child->files == parent->files;
 	send(&record.head, sizeof(record), false);
 	return 0;
 }
@@ -54,6 +55,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	__u32 tgid = task->tgid;
 	struct label *label;
 
+	end_fold(task->pid);
 	/* Not `pid == tgid`: a leader may exit and leave threads behind, or lose its place to an exec. */
 	if (task->signal->live.counter != 0)
 		return 0;

@@ -64,7 +64,7 @@ static __always_inline void opened_in_proc(const struct label *label, struct fil
 		return;
 	proc = (void *)inode - bpf_core_field_offset(struct proc_inode, vfs_inode);
 	judge_memory(label, tgid_of(BPF_CORE_READ(proc, pid)), mem ? MEMORY_PROC_MEM : MEMORY_PROC_ENVIRON,
-		     LEVEL_KILLED_BEFORE, 0);
+		     has_threads() ? LEVEL_KILLED_AFTER : LEVEL_KILLED_BEFORE, 0);
 }
 
 /* A number names a process of the caller's pid namespace; in an inner one only its own descendants have any. */

@@ -13,6 +13,8 @@
 #define PORT_DNS 53
 #define PORT_DNS_TLS 853
 
+#include "names.bpf.h"
+
 /* Made with the socket, gone with it, and it stays when the descriptor is passed on. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -148,11 +150,17 @@ static __always_inline bool allowed_at(const struct net_record *net, __u16 port)
 	return bpf_map_lookup_elem(&allows6, &six);
 }
 
-static __always_inline void apply_allows(struct net_record *net)
+/* A name that is answered with a loopback address opens nothing: other programs listen there. */
+static __always_inline bool allowed_by_name(const struct net_record *net, const struct answer *name)
+{
+	return name && !is_loopback(net) && name_allowed(name, net->port);
+}
+
+static __always_inline void apply_allows(struct net_record *net, const struct answer *name)
 {
 	if (!net->head.action && !net->head.would)
 		return;
-	if (!allowed_at(net, net->port) && !allowed_at(net, 0))
+	if (!allowed_at(net, net->port) && !allowed_at(net, 0) && !allowed_by_name(net, name))
 		return;
 	net->flags |= NET_ALLOWED;
 	net->head.action = ACTION_ALLOW;
@@ -169,7 +177,8 @@ static __always_inline int answer(struct net_record *net)
 	return 0;
 }
 
-static __always_inline void decide_address(struct bpf_sock_addr *ctx, struct net_record *net)
+static __always_inline void decide_address(struct bpf_sock_addr *ctx, struct net_record *net,
+					   const struct answer *name)
 {
 	__u32 group = class_of(net);
 	bool locked;
@@ -187,7 +196,7 @@ static __always_inline void decide_address(struct bpf_sock_addr *ctx, struct net
 		net->head.group = group;
 	}
 	if (!locked)
-		apply_allows(net);
+		apply_allows(net, name);
 }
 
 /* Loops of sends to one place are told once; a refusal is always told. */
@@ -210,10 +219,60 @@ static __always_inline bool repeated(struct bpf_sock_addr *ctx, const struct net
 	return same && net->head.action == ACTION_ALLOW;
 }
 
+/* What the socket sends will be judged by the names in it: see dns.bpf.h. */
+static __always_inline bool note_asker(struct bpf_sock_addr *ctx, const struct net_record *net)
+{
+	struct socket_memory *memory = NULL;
+
+	if (ctx->sk)
+		memory = bpf_sk_storage_get(&sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!memory)
+		return false;
+	memory->run = net->head.run;
+	memory->asker.run = net->head.run;
+	memory->asker.origin = net->head.origin;
+	memory->asker.stage = net->head.stage;
+	memory->asker.actor = net->head.actor;
+	memory->asker.flags = net->head.flags;
+	memory->pid = net->head.pid;
+	memory->tid = net->head.tid;
+	__builtin_memcpy(memory->comm, net->head.comm, sizeof(memory->comm));
+	memory->asks = 1;
+	return true;
+}
+
+static __always_inline void tell(struct net_record *net, const struct answer *name, bool urgent)
+{
+	struct name_record *record;
+
+	if (!name) {
+		send(&net->head, sizeof(*net), urgent);
+		return;
+	}
+	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+	if (!record) {
+		count(LOST_RING);
+		return;
+	}
+	record->net = *net;
+	__builtin_memcpy(record->name, name->text, sizeof(record->name));
+	bpf_ringbuf_submit(record, wakeup(urgent));
+}
+
+/*
+ * getaddrinfo() connects a datagram socket to port 0 of each address, to learn its route; nothing is sent. It is
+ * refused where the address is, since a later send on that socket would pass by these hooks, but it is no finding.
+ */
+static __always_inline bool asks_route(const struct net_record *net)
+{
+	return !(net->flags & NET_SEND) && net->type == SOCK_DGRAM && !net->port;
+}
+
 static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4], bool six, __u16 flags)
 {
 	struct label *label = current_label();
-	struct net_record net = { .flags = flags };
+	struct net_record net = { .flags = flags, .times = 1 };
+	struct answer *name;
 	bool dns;
 	int verdict;
 
@@ -225,11 +284,16 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, const __u32 words[4]
 	set_address(&net, words, six);
 	dns = net.port == PORT_DNS || net.port == PORT_DNS_TLS;
 	begin(&net.head, label, RECORD_NET, dns ? ACT_NET_DNS : ACT_NET_CONNECT);
+	if (is_resolver(&net) && note_asker(ctx, &net))
+		return 1;
 	count(dns ? COUNT_DNS : COUNT_CONNECT);
-	decide_address(ctx, &net);
+	name = name_of(&net);
+	decide_address(ctx, &net, name);
 	verdict = answer(&net);
-	if (!(flags & NET_SEND) || !repeated(ctx, &net))
-		send(&net.head, sizeof(net), !verdict);
+	if (asks_route(&net))
+		return verdict;
+	if (flags & NET_SEND ? !repeated(ctx, &net) : dns || name || minded(&net.head) || !folded(&net))
+		tell(&net, name, !verdict);
 	return verdict;
 }
 
@@ -279,7 +343,7 @@ SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *ctx)
 {
 	struct label *label = current_label();
-	struct net_record net = { .flags = NET_SOCKET };
+	struct net_record net = { .flags = NET_SOCKET, .times = 1 };
 	struct socket_memory *memory;
 
 	if (!label)
@@ -304,7 +368,7 @@ int on_sock_create(struct bpf_sock *ctx)
 static __always_inline int tell_bind(struct bpf_sock *ctx, const __u32 words[4], bool six)
 {
 	struct label *label = current_label();
-	struct net_record net = {};
+	struct net_record net = { .times = 1 };
 
 	if (!label)
 		return 1;

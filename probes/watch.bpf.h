@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Every system call of the host passes here while a run lives, so there is one program, at the return only, and
- * it looks at the number first. (Per-syscall perf events are cheaper, but closing each one waits 20 to 70 ms for
- * the whole machine.)
+ * Every system call of the host passes here from the moment that a run has fresh code, so there is one program, at
+ * the return only, and it looks at the number first. What the command and the manager do is not judged here, also
+ * when it is attached. (Per-syscall perf events are cheaper, but closing each one waits 20 to 70 ms for the whole
+ * machine.)
  */
 
 SEC("tp_btf/sys_exit")
@@ -19,7 +20,7 @@ int BPF_PROG(on_return, struct pt_regs *registers, long ret)
 	if (!call.watch || !call.watch->kind)
 		return 0;
 	label = current_label();
-	if (!label)
+	if (!label || !fresh_code(label))
 		return 0;
 	if (call.watch->kind == WATCH_OPEN)
 		open_returned(label, &call, ret);
@@ -27,9 +28,9 @@ int BPF_PROG(on_return, struct pt_regs *registers, long ret)
 		connect_returned(label, &call, ret);
 	else if (call.watch->kind >= WATCH_PTRACE && call.watch->kind <= WATCH_PIDFD_GETFD)
 		memory_returned(label, &call, ret);
-	else if (fresh_code(label) && call.watch->kind == WATCH_FILTERED)
+	else if (call.watch->kind == WATCH_FILTERED)
 		filtered_returned(label, &call, ret);
-	else if (fresh_code(label))
+	else
 		path_returned(label, &call, ret);
 	return 0;
 }

@@ -1,14 +1,14 @@
-"""The table of docs/coverage.md, made from the rows that `pratique doctor` proves; run it to write the page."""
+"""The tables of docs/coverage.md, made from the rows that `pratique doctor` proves; run it to write the page."""
 
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from pratique.backends.coverage import ROWS
+from pratique.backends.coverage import LSM_ROWS, ROWS
 from pratique.backends.proof import Attempt
 
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
-BEGIN, END = "<!-- rows -->\n", "<!-- /rows -->\n"
+TABLES = {"hooks": ROWS, "lsm": LSM_ROWS}
 
 
 def table(rows: Iterable[Attempt] = ROWS) -> str:
@@ -18,15 +18,17 @@ def table(rows: Iterable[Attempt] = ROWS) -> str:
     return "\n".join(lines) + "\n"
 
 
-def shown(page: str) -> str:
-    """What the page says now, between its markers."""
-    return page.partition(BEGIN)[2].partition(END)[0]
+def shown(page: str, backend: str = "hooks") -> str:
+    """What the page says now of a backend, between its markers."""
+    return page.partition(f"<!-- {backend} -->\n")[2].partition(f"<!-- /{backend} -->\n")[0]
 
 
 def main() -> int:
-    """Write the table into the page."""
+    """Write the tables into the page."""
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(page.replace(shown(page), table()), encoding="utf-8")
+    for backend, rows in TABLES.items():
+        page = page.replace(shown(page, backend), table(rows))
+    PAGE.write_text(page, encoding="utf-8")
     return 0
 
 

@@ -2,11 +2,13 @@
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 # PROC_PID_INIT_INO of the kernel: fixed since there are pid namespaces.
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
+_RESOLV_CONF = Path("/etc/resolv.conf")
 _LOGIN_UIDS = range(1000, 60000)
 _NO_ID = 2**32 - 1
 
@@ -49,12 +51,39 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def resolvers() -> list[str]:
+    """Addresses of the resolvers that this host is set up with."""
+    named = [
+        words[1].partition("%")[0]
+        for words in table(_RESOLV_CONF)
+        if words[:1] == ["nameserver"] and words[1:]
+    ]
+    return [address for address in dict.fromkeys(named) if _is_address(address)]
+
+
+def table(path: Path) -> Iterator[list[str]]:
+    """The words of each line of a file of /etc, comments left out; nothing when it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    yield from filter(None, (line.partition("#")[0].split() for line in text.splitlines()))
+
+
 def invoking_ids() -> tuple[int, int]:
     """Uid and gid of the person who typed the command, also through sudo; reports belong to them."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "0")
     if os.geteuid() == 0 and _is_id(uid) and _is_id(gid):
         return int(uid), int(gid)
     return os.getuid(), os.getgid()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_id(text: str) -> bool:

@@ -82,6 +82,8 @@ class Event(NamedTuple):
     """`path`, `to`, `address`, `port`, `protocol`, `name`, `exe`, `request`, `errno` …, as the act has them."""
     exec: Exec | None = None
     comm: str = ""
+    times: int = 1
+    """How many acts like it, by the same process within a second, it stands for."""
 
 
 class Settlement(NamedTuple):

@@ -61,9 +61,14 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
     `meanwhile` is done in a thread while the command runs.
     """
     started = time.monotonic()
-    machine = Host(host.homes(request.environment), host.project_root(request.cwd), _patterns())
+    machine = Host(
+        homes=host.homes(request.environment),
+        project=host.project_root(request.cwd),
+        patterns=_patterns(),
+        resolvers=host.resolvers(),
+    )
     policy = policy_of(request, machine.project)
-    backend = choice.choose(request.backend, machine)
+    backend, chosen = choice.choose(request.backend, machine)
     run = Run(
         policy,
         request.argv,
@@ -82,7 +87,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
         raise
     closing = threading.Thread(target=backend.close, name="pratique-close")
     closing.start()
-    return Outcome(run, backend, ended, lost, backend.gaps(), closing)
+    return Outcome(run, backend, ended, lost, [*chosen, *backend.gaps()], closing)
 
 
 def _patterns() -> tuple[Pattern, ...]:

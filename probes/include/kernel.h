@@ -36,6 +36,15 @@ struct super_block {
 	unsigned long s_magic;
 };
 
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+	kuid_t euid;
+};
+
 struct inode {
 	unsigned short i_mode;
 	struct super_block *i_sb;
@@ -56,6 +65,7 @@ struct qstr {
 };
 
 struct dentry {
+	unsigned int d_flags;
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
@@ -79,9 +89,15 @@ struct path {
 
 struct file {
 	unsigned int f_mode;
+	unsigned int f_flags;
 	struct path f_path;
 	struct inode *f_inode;
 	void *private_data;
+};
+
+struct vm_area_struct {
+	unsigned long vm_flags;
+	struct file *vm_file;
 };
 
 struct fdtable {
@@ -132,6 +148,8 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	/* of a listener: who called listen() */
+	struct pid *sk_peer_pid;
 };
 
 struct socket {
@@ -215,7 +233,12 @@ struct pt_regs;
 #define S_IFMT 0170000
 #define S_IFREG 0100000
 #define S_IFSOCK 0140000
+#define FMODE_READ 0x1
 #define AT_FDCWD -100
+#define DCACHE_DISCONNECTED 0x20
+#define PROT_EXEC 4
+#define VM_EXEC 4
+#define RENAME_EXCHANGE 2
 #define PROC_SUPER_MAGIC 0x9fa0
 
 #endif

@@ -12,6 +12,8 @@ enum memory_how {
 	MEMORY_PIDFD_GETFD = 4,
 	MEMORY_PROC_MEM = 5,
 	MEMORY_PROC_ENVIRON = 6,
+	/* the act is proc.signal */
+	MEMORY_SIGNAL = 7,
 };
 
 struct memory_record {

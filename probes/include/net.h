@@ -12,6 +12,8 @@ enum net_flag {
 	NET_SEND = 2,
 	/* socket(2): only the kind of socket is known */
 	NET_SOCKET = 4,
+	/* a question that is none: no name can be told */
+	NET_MALFORMED = 8,
 };
 
 struct net_record {
@@ -25,7 +27,16 @@ struct net_record {
 	__u16 type;
 	__u16 protocol;
 	__u16 flags;
-	__u16 reserved[3];
+	__u16 reserved;
+	/* how many like it this record stands for */
+	__u32 times;
+};
+
+/* The same with the name that is asked for, or that the address was an answer to. */
+struct name_record {
+	struct net_record net;
+	/* text, as far as it was read */
+	char name[256];
 };
 
 #endif

@@ -8,7 +8,8 @@
 struct fork_record {
 	struct record head;
 	__u32 child;
-	__u32 reserved;
+	/* 1: the two have one table of descriptors, so each can use what the other opened */
+	__u32 shares;
 };
 
 struct exit_record {

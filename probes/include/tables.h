@@ -3,6 +3,8 @@
 #ifndef PRATIQUE_TABLES_H
 #define PRATIQUE_TABLES_H
 
+#include "label.h"
+
 /* An inode as the kernel names it: stat(2) shows other device numbers on overlayfs and btrfs. */
 struct inode_key {
 	__u64 inode;
@@ -86,6 +88,32 @@ struct allow6_key {
 	__u8 address[16];
 };
 
+#define HOST_KEPT 248
+
+/*
+ * A name of the network and one origin. Spelt backwards, so that `*.example.org` is a prefix of what it covers;
+ * a whole name ends in a zero. The first 32 bits always count.
+ */
+struct host_key {
+	__u32 prefix;
+	__u32 origin;
+	char name[HOST_KEPT];
+};
+
+#define HOST_PORTS 8
+
+/* The origin may ask for the name, and reach it at these ports (host order; 0 ends the list). */
+struct host_allow {
+	__u16 port[HOST_PORTS];
+};
+
+/* An address, v4-mapped ones as IPv4, as it was answered to one origin; origin 0 in the table of resolvers. */
+struct address_key {
+	__u8 address[16];
+	__u32 family;
+	__u32 origin;
+};
+
 /* An existing place that its managers may write and fresh code may not. */
 struct guarded {
 	__u16 group;
@@ -98,6 +126,66 @@ enum allowed_use {
 	ALLOWED_WRITE = 1,
 	ALLOWED_IPC = 2,
 	ALLOWED_EXEC = 3,
+	ALLOWED_READ = 4,
+};
+
+enum object_flag {
+	/* a directory: the read group, the write group counts for all below it */
+	OBJECT_READ_BELOW = 1,
+	OBJECT_WRITE_BELOW = 2,
+	/* a directory with entries in `names`, in `globs` */
+	OBJECT_NAMES = 4,
+	OBJECT_GLOBS = 8,
+};
+
+/* Which groups one object is in, per use (the `lsm` backend). GROUP_NONE: in none. */
+struct object {
+	__u16 read;
+	__u16 write;
+	__u16 exec;
+	__u16 ipc;
+	/* of the places below it: for directories that may not be renamed away */
+	__u16 above;
+	/* enum object_flag */
+	__u16 flags;
+};
+
+#define NAME_KEPT 64
+
+/* Whatever is found under this name in this directory; zero-padded. */
+struct name_key {
+	struct inode_key directory;
+	char name[NAME_KEPT];
+};
+
+#define GLOB_WORDS 3
+#define GLOB_KEPT (GLOB_WORDS * 8)
+#define GLOBS_MAX 16
+
+struct glob_key {
+	struct inode_key directory;
+	/* from 0, without holes */
+	__u32 index;
+	__u32 reserved;
+};
+
+/* `PREFIX*SUFFIX`: what the first and the last bytes of a name must be; the masks say which of them count. */
+struct glob {
+	struct object object;
+	__u16 prefix_length;
+	__u16 suffix_length;
+	__u64 prefix[GLOB_WORDS];
+	__u64 prefix_mask[GLOB_WORDS];
+	__u64 suffix[GLOB_WORDS];
+	__u64 suffix_mask[GLOB_WORDS];
+};
+
+/* What the `lsm` programs know of the run beside its plan. */
+struct settings {
+	/* the process that settles and records: nothing labelled signals or traces it */
+	__u32 agent;
+	/* 1: refuse what a wrapped run refuses without a rule */
+	__u32 confine;
 };
 
 /* An object that one origin may use although a rule minds; a directory counts with all below it. */
@@ -123,7 +211,12 @@ struct socket_memory {
 	__u64 run;
 	__u64 last_address[2];
 	__u32 last_port;
-	__u32 reserved;
+	/* who connected it, or sent on it, to a resolver last */
+	__u32 asks;
+	struct label asker;
+	__u32 pid;
+	__u32 tid;
+	char comm[16];
 };
 
 /* What a word means to the recogniser; see recognise.bpf.h. */

@@ -5,56 +5,75 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from bench.npm import NATIVE, PLAIN, npm
 from bench.paired import collect, rounds
 from bench.storm import Bystander, Generator, Storm
 from bench.table import Result, host, write
 from bench.workloads import Measured, install, start
 
 ROOT = Path(__file__).parents[2]
-GUARD = (str(Path(sys.executable).with_name("pratique")), "run", "--quiet", "--")
+GUARD = (str(Path(sys.executable).with_name("pratique")), "run", "--quiet")
 PEERS = {
     "strace": ("strace", "-f", "--seccomp-bpf", "-o", os.devnull, "-e", "trace=execve,openat,connect"),
     "bubblewrap": ("bwrap", "--dev-bind", "/", "/", "--unshare-all", "--share-net"),
 }
 
+# What stands beside a run: what it is called, and how much of what it does.
+BYSTANDERS = {
+    "work": ("arithmetic", "work", 200_000),
+    "calls": ("empty system calls", "call", 2_000_000),
+    "opens": ("opens", "open", 200_000),
+    "execs": ("execs", "exec", 1_000),
+}
+
+
+def _bystander(said: str, kind: str, times: int, place: Path, *, build: bool) -> Bystander:
+    beside = "a package's build" if build else "a run"
+    return Bystander(f"{said} beside {beside}", Generator(place), kind, times, build)
+
+
 WORKLOADS: dict[str, Callable[[Path], Measured]] = {
     "start": lambda _: start(),
     "install": install,
+    "npm": lambda place: npm(place, PLAIN),
+    "npm-native": lambda place: npm(place, NATIVE),
     "opens": lambda place: Storm("200,000 opens in a build", Generator(place), "open", 200_000),
     "opens-etc": lambda place: Storm(
         "200,000 opens in `/etc`, in a build", Generator(place), "open-etc", 200_000
     ),
     "execs": lambda place: Storm("20,000 execs in a build", Generator(place), "exec", 20_000),
     "connects": lambda place: Storm("20,000 connects in a build", Generator(place), "connect", 20_000),
-    "beside-work": lambda place: Bystander("arithmetic beside a run", Generator(place), "work", 200_000),
-    "beside-calls": lambda place: Bystander(
-        "empty system calls beside a run", Generator(place), "call", 2_000_000
+    "connects-turn": lambda place: Storm(
+        "20,000 connects by turns to two ports", Generator(place), "connect-turn", 20_000
     ),
-    "beside-opens": lambda place: Bystander("opens beside a run", Generator(place), "open", 200_000),
-    "beside-execs": lambda place: Bystander("execs beside a run", Generator(place), "exec", 1_000),
+    **{
+        f"beside-{what}{'-build' * build}": partial(_bystander, said, kind, times, build=build)
+        for build in (False, True)
+        for what, (said, kind, times) in BYSTANDERS.items()
+    },
 }
 
+ROOTLESS = "rootless"
+
 # A tracer that stops at each call would take half an hour for a storm.
-COMPARED = ("start", "install")
+COMPARED = ("start", "install", "npm", "npm-native")
 
 
 def main() -> int:
     """Measure, print each row as it is known, keep the rounds."""
     args = _arguments()
-    if os.geteuid():
-        print("bench: the guard needs root here: sudo make bench", file=sys.stderr)
-        return 2
     facts = host()
     results = [
         _measured(WORKLOADS[name](_place()), under, prefix, args.rounds)
-        for name in args.only or WORKLOADS
-        for under, prefix in _observers(peers=args.peers and name in COMPARED).items()
+        for name in args.only or (COMPARED if args.backend == ROOTLESS else WORKLOADS)
+        for under, prefix in _observers(args.backend, peers=args.peers and name in COMPARED).items()
     ]
     facts["load_after"] = os.getloadavg()[0]
-    if args.only:
-        print("bench: not all rows were measured (--only), so docs/benchmarks.md stays as it is")
+    if args.only or args.backend == ROOTLESS:
+        print("bench: not all rows were measured, so docs/benchmarks.md stays as it is")
     else:
         print(f"bench: rounds kept in {write(ROOT / 'docs', facts, results).relative_to(ROOT)}")
     return 0
@@ -66,6 +85,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", choices=WORKLOADS, action="append", metavar="NAME", help=", ".join(WORKLOADS)
     )
+    parser.add_argument(
+        "--backend",
+        choices=("hooks", ROOTLESS),
+        default=ROOTLESS if os.geteuid() else "hooks",
+        help="what guards (default: what can here)",
+    )
     parser.add_argument("--peers", action="store_true", help="also strace and bubblewrap, where installed")
     return parser.parse_args()
 
@@ -76,9 +101,9 @@ def _place() -> Path:
     return place
 
 
-def _observers(*, peers: bool) -> dict[str, tuple[str, ...]]:
+def _observers(backend: str, *, peers: bool) -> dict[str, tuple[str, ...]]:
     found = {name: prefix for name, prefix in PEERS.items() if peers and shutil.which(prefix[0])}
-    return {"pratique run": GUARD, **found}
+    return {f"pratique run, {backend}": (*GUARD, "--backend", backend, "--"), **found}
 
 
 def _measured(workload: Measured, under: str, prefix: tuple[str, ...], limit: int) -> Result:

@@ -1,12 +1,14 @@
 """Paired measurement: a command under guard against the same command bare, beside it in time."""
 
 import random
-import resource
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from bench.account import Account
 
 LEAST_ROUNDS = 7
 RESAMPLES = 2000
@@ -14,7 +16,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds of one execution; CPU is that of the command and of every descendant it waited for."""
+    """Seconds of one execution; CPU is that of the command, of its guard, and of all their descendants."""
 
     wall: float
     cpu: float
@@ -42,13 +44,21 @@ class Round:
     guarded: Cost
 
 
-def measure(command: Sequence[str], environment: dict[str, str]) -> Cost:
+def measure(command: Sequence[str], environment: dict[str, str], folder: Path) -> Cost:
     """Run it to its end; a command that fails has no cost worth quoting."""
-    before, began = _cpu(), time.monotonic()
-    done = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False
-    )
-    cost = Cost(time.monotonic() - began, _cpu() - before)
+    with Account() as account:
+        began = time.monotonic()
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=300,
+            check=False,
+            preexec_fn=account.enter,
+        )
+        cost = Cost(time.monotonic() - began, account.seconds())
     if done.returncode:
         raise SystemExit(f"bench: {' '.join(command)} ended with {done.returncode}:\n{done.stderr.decode()}")
     return cost
@@ -84,8 +94,3 @@ def estimate(values: Sequence[float]) -> Estimate:
     medians = sorted(statistics.median(draw.choices(values, k=len(values))) for _ in range(RESAMPLES))
     low, high = medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES) - 1]
     return Estimate(statistics.median(values), low, high)
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime

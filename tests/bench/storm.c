@@ -20,8 +20,10 @@
 extern char **environ;
 
 static const char *self;
-static int listener;
-static struct sockaddr_in address = { .sin_family = AF_INET };
+static struct server {
+	int listener;
+	struct sockaddr_in address;
+} servers[2];
 
 static double seconds(void)
 {
@@ -90,17 +92,30 @@ static int write_once(void)
 }
 
 /* Both ends here: no other process to be scheduled, and a reset leaves no port in TIME_WAIT. */
-static int connect_once(void)
+static int connected(const struct server *server)
 {
 	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int done = connect(client, (struct sockaddr *)&address, sizeof(address)) == 0;
-	int served = done ? accept(listener, NULL, NULL) : -1;
+	int done = connect(client, (const struct sockaddr *)&server->address, sizeof(server->address)) == 0;
+	int served = done ? accept(server->listener, NULL, NULL) : -1;
 
 	setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	close(client);
 	close(served);
 	return done && served >= 0;
+}
+
+static int connect_once(void)
+{
+	return connected(&servers[0]);
+}
+
+/* Never twice in a row to the same port, so the guard folds none of them. */
+static int connect_turn_once(void)
+{
+	static unsigned int turn;
+
+	return connected(&servers[turn++ % 2]);
 }
 
 static int call_once(void)
@@ -123,17 +138,19 @@ static const struct kind {
 } kinds[] = {
 	{ "exec", exec_once },		 { "fork", fork_once },	    { "open", open_once },
 	{ "open-etc", open_etc_once },	 { "write", write_once },   { "connect", connect_once },
-	{ "call", call_once },		 { "work", work_once },
+	{ "connect-turn", connect_turn_once }, { "call", call_once },	    { "work", work_once },
 };
 
-static void listen_here(void)
+static void listen_here(struct server *server)
 {
-	socklen_t length = sizeof(address);
+	struct sockaddr *address = (struct sockaddr *)&server->address;
+	socklen_t length = sizeof(server->address);
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 16) ||
-	    getsockname(listener, (struct sockaddr *)&address, &length)) {
+	server->address.sin_family = AF_INET;
+	server->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(server->listener, address, length) || listen(server->listener, 16) ||
+	    getsockname(server->listener, address, &length)) {
 		perror("storm: listen");
 		exit(1);
 	}
@@ -156,14 +173,14 @@ static void rage(const struct kind *kind, long times)
 int main(int argc, char **argv)
 {
 	self = argv[0];
-	if (argc == 3 && strcmp(argv[1], "connect") == 0)
-		listen_here();
+	for (size_t i = 0; argc == 3 && !strncmp(argv[1], "connect", 7) && i < 2; i++)
+		listen_here(&servers[i]);
 	for (size_t i = 0; argc == 3 && i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (strcmp(argv[1], kinds[i].name))
 			continue;
 		rage(&kinds[i], atol(argv[2]));
 		return 0;
 	}
-	fputs("usage: storm exec|fork|open|open-etc|write|connect|call|work TIMES\n", stderr);
+	fputs("usage: storm exec|fork|open|open-etc|write|connect|connect-turn|call|work TIMES\n", stderr);
 	return 2;
 }

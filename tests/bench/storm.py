@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,15 +19,29 @@ _LIMIT = 600
 _ACT = """\
 import os
 import subprocess
+import time
 from pathlib import Path
 
 
 def act():
+    if os.environ["STORM"] == "wait":
+        up = Path({figures!r})
+        up.touch()
+        while up.exists():
+            time.sleep(0.1)
+        return
     done = subprocess.run([{generator!r}, *os.environ["STORM"].split()], capture_output=True, text=True, check=True)
     Path({figures!r}).write_text(done.stdout)
 """
 # What the report's counter of an act is called, by kind of storm.
-COUNTER = {"exec": "exec", "fork": "fork", "open": "open", "open-etc": "open", "connect": "connect"}
+COUNTER = {
+    "exec": "exec",
+    "fork": "fork",
+    "open": "open",
+    "open-etc": "open",
+    "connect": "connect",
+    "connect-turn": "connect",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +96,39 @@ class Generator:
         """Run it in the build of a package, the installer behind `prefix`."""
         self._figures.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=self._place) as target:
-            pip = [str(self._python), "-m", "pip", "install", "--quiet", "--no-index", "--no-build-isolation"]
-            command = [*prefix, *pip, "--no-cache-dir", "--target", target, str(self._sdist)]
+            command = [*prefix, *self._install(target)]
             # Not where the generator lies: a project's own directory is watched, and its opens are dearer.
             _done(command, {**environment(), "STORM": f"{kind} {times}"}, Path(target))
         return Figures.read(self._figures.read_text())
+
+    @contextmanager
+    def waiting(self, prefix: Sequence[str]) -> Iterator[None]:
+        """A build of the package behind `prefix` that is in its midst, does nothing, and is over afterwards."""
+        self._figures.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._place) as target:
+            command = [*prefix, *self._install(target)]
+            variables = {**environment(), "STORM": "wait"}
+            with subprocess.Popen(
+                command, env=variables, cwd=target, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            ) as process:
+                try:
+                    self._until_up(process)
+                    yield
+                finally:
+                    self._figures.unlink(missing_ok=True)
+
+    def _until_up(self, process: subprocess.Popen[bytes]) -> None:
+        for _ in range(_LIMIT):
+            if self._figures.exists():
+                return
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise SystemExit("bench: the build to stand beside did not start")
+
+    def _install(self, target: str) -> list[str]:
+        pip = [str(self._python), "-m", "pip", "install", "--quiet", "--no-index", "--no-build-isolation"]
+        return [*pip, "--no-cache-dir", "--target", target, str(self._sdist)]
 
     def _packed(self) -> Path:
         source = self._place / "storm-1.0.0"
@@ -139,12 +182,13 @@ class Storm:
 
 @dataclass(frozen=True, slots=True)
 class Bystander:
-    """The generator outside any run, while a guarded command lives elsewhere on the host."""
+    """The generator outside any run, while a guarded command or a package's build lives elsewhere on the host."""
 
     name: str
     generator: Generator
     kind: str
     times: int
+    build: bool = False
     precision: float = 0.01
     unit: str = "ratio"
 
@@ -157,10 +201,10 @@ class Bystander:
         return {}
 
     def cost(self, prefix: Sequence[str]) -> Cost:
-        """Run it alone, or beside a command behind `prefix` that does nothing."""
+        """Run it alone, or beside something behind `prefix` that does nothing."""
         if not prefix:
             return self.generator.alone(self.kind, self.times).cost
-        with living(prefix):
+        with self.generator.waiting(prefix) if self.build else living(prefix):
             return self.generator.alone(self.kind, self.times).cost
 
 

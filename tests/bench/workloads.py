@@ -4,8 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -50,11 +50,15 @@ class Workload:
     """Wall and CPU of one round, as a ratio or as added seconds."""
     unit: str
     precision: float
+    folder: Path = Path("/")
+    """Where it is started."""
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Environment of its own."""
 
     def cost(self, prefix: Sequence[str]) -> Cost:
         """One execution behind `prefix`, prepared outside the clock."""
         self.prepare()
-        return measure([*prefix, *self.command], environment())
+        return measure([*prefix, *self.command], {**environment(), **self.more}, self.folder)
 
     def values(self, one: Round) -> tuple[float, float]:
         """As `compare` says."""

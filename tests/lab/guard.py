@@ -84,7 +84,7 @@ def start(
     )
 
 
-def settled(mark: str, patience: float = 1.0) -> list[int]:
+def settled(mark: str, patience: float = 3.0) -> list[int]:
     """Who carries the mark still, once those that were about to exit have done so."""
     deadline = time.monotonic() + patience
     while (left := marked(mark)) and time.monotonic() < deadline:

@@ -1,8 +1,10 @@
 """Throw-away homes full of decoys: each secret is unique, looks real, and is in no documentation."""
 
-import secrets
+import random
 import string
 from pathlib import Path
+
+from lab.chance import chance
 
 _DIGITS = string.ascii_letters + string.digits
 _UPPER = string.ascii_uppercase + "234567"
@@ -31,17 +33,19 @@ _PLAIN = {
     "~/.profile": "# ~/.profile of a decoy home\n",
     "~/.gitconfig": "[user]\n\tname = Ann Decoy\n\temail = ann@decoy.example\n",
     "~/.ssh/authorized_keys": "",
+    **{f"~/decoy-docs/{number:02}.txt": "a letter to nobody\n" for number in range(40)},
 }
 
 
 class Home:
     """A decoy home below `folder`; `canaries` maps each decoy to the secret in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: random.Random | None = None) -> None:
         self.folder = folder
-        self.canaries = {place: _secret(40) for place in DECOYS}
+        source = source or chance("home")
+        self.canaries = {place: _secret(source, 40) for place in DECOYS}
         for place, text in DECOYS.items():
-            self._lay(place, text.format(self.canaries[place], upper=_secret(16, _UPPER)))
+            self._lay(place, text.format(self.canaries[place], upper=_secret(source, 16, _UPPER)))
         for place, text in _PLAIN.items():
             self._lay(place, text)
 
@@ -67,5 +71,5 @@ class Home:
         path.chmod(0o600)
 
 
-def _secret(length: int, alphabet: str = _DIGITS) -> str:
-    return "".join(secrets.choice(alphabet) for _ in range(length))
+def _secret(source: random.Random, length: int, alphabet: str = _DIGITS) -> str:
+    return "".join(source.choices(alphabet, k=length))

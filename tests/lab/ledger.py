@@ -12,10 +12,12 @@ from pathlib import Path
 
 from lab.errors import LabError
 
-HOMES = Path("/home")
+HOMES = Path("/home") if os.access("/home", os.W_OK) else Path(tempfile.gettempdir())
 """Decoy homes stand where real ones do: a temporary folder would draw rules about temporary folders."""
 PREFIX = "pratique-lab-"
-_LEDGER = Path("/run/pratique-lab")
+_LEDGER = (
+    Path("/run/pratique-lab") if os.geteuid() == 0 else Path(tempfile.gettempdir(), f"pratique-{os.getuid()}")
+)
 
 
 def new_folder(kind: str, parent: Path | None = None) -> Path:

@@ -14,10 +14,10 @@ from types import TracebackType
 
 from pyroute2 import IPRoute  # type: ignore[import-untyped]
 
+from lab.addresses import METADATA, ROLES
 from lab.errors import LabError
 from lab.ledger import exclusive
 
-METADATA = "169.254.169.254"
 _BLOCK = int(IPv4Address("203.0.113.0"))
 _BLOCK6 = int(IPv6Address("2001:db8::"))
 _SLOTS = 16
@@ -36,10 +36,10 @@ class Network:
     def __enter__(self) -> "Network":
         with ExitStack() as stack:
             slot = stack.enter_context(_free_slot())
-            base = _BLOCK + slot * _SLOTS
-            self.near, self.sink, self.index = (str(IPv4Address(base + n)) for n in (1, 2, 3))
-            self.sink6 = str(IPv6Address(_BLOCK6 + (slot << 64) + 2))
-            self._near6 = str(IPv6Address(_BLOCK6 + (slot << 64) + 1))
+            base, base6 = _BLOCK + slot * _SLOTS, _BLOCK6 + (slot << 64)
+            self.near, self._near6 = str(IPv4Address(base + 1)), str(IPv6Address(base6 + 1))
+            self.address = {role: str(IPv4Address(base + number)) for role, number in ROLES.items()}
+            self.address6 = {role: str(IPv6Address(base6 + number)) for role, number in ROLES.items()}
             self._name = f"prlab{os.getpid():x}v{slot:x}"
             self._space = _new_namespace()
             stack.callback(os.close, self._space)
@@ -53,6 +53,28 @@ class Network:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    @property
+    def sink(self) -> str:
+        """Where the loot goes."""
+        return self.address["sink"]
+
+    @property
+    def sink6(self) -> str:
+        """The same by IPv6."""
+        return self.address6["sink"]
+
+    def dial(self, address: str, port: int) -> socket.socket:
+        """Connect from inside the namespace."""
+        with _inside(self._space):
+            sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        sock.settimeout(3)
+        try:
+            sock.connect((address, port))
+        except OSError:
+            sock.close()
+            raise
+        return sock
 
     def listen(self, address: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
         """Open a bound (and for TCP listening) socket inside the namespace."""
@@ -73,7 +95,7 @@ class Network:
         near.link("add", kind="veth", ifname=self._name, peer=peer)
         stack.callback(near.link, "del", ifname=self._name)
         _up(far, "lo", [], [])
-        _up(far, "far", [self.sink, self.index], [self.sink6])
+        _up(far, "far", [*self.address.values()], [*self.address6.values()])
         link = _up(near, self._name, [self.near], [self._near6])
         if self._metadata:
             far.addr("add", index=far.link_lookup(ifname="far")[0], address=METADATA, prefixlen=32)

@@ -1,10 +1,14 @@
 """Replicas become real source distributions: a folder `NAME-VERSION` in, `NAME-VERSION.tar.gz` out."""
 
 import io
+import json
+import subprocess
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _BACKEND = Path(__file__).parent / "intree" / "lab_backend.py"
 _INTREE = {
@@ -41,6 +45,21 @@ def build_sdist(source: Path, words: Mapping[str, str], into: Path) -> Package:
         for path, data in sorted(files.items()):
             _add(archive, f"{source.name}/{path}", filled(data, words))
     return Package(name, version, file)
+
+
+def read_npm(source: Path, words: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A package of npm's kind as its registry takes it: manifest and files, `@WORD@` replaced from `words`."""
+    files = {str(path.relative_to(source)): filled(path.read_bytes(), words) for path in _files(source)}
+    manifest: dict[str, Any] = json.loads(files.pop("package.json"))
+    return manifest, files
+
+
+def compiled(source: bytes) -> bytes:
+    """The program that a C source makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["gcc", "-O1", "-x", "c", "-", "-o", f"{folder}/program"]
+        subprocess.run(command, input=source, check=True, timeout=30)
+        return Path(folder, "program").read_bytes()
 
 
 def _files(source: Path) -> list[Path]:

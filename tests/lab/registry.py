@@ -1,10 +1,11 @@
-"""A package registry of npm's kind on loopback: packuments and archives of packages made up by a test."""
+"""A package registry of npm's kind, on loopback or where it is told: packuments and archives made up by a test."""
 
 import base64
 import hashlib
 import http.server
 import io
 import json
+import socket
 import tarfile
 import threading
 from collections.abc import Mapping
@@ -41,6 +42,10 @@ class Registry:
     asked: list[str] = field(default_factory=list)
     """Paths that were requested, in order."""
     url: str = ""
+    listener: socket.socket | None = None
+    """Where to serve; None: a free port of loopback."""
+    host: str = ""
+    """The name archives are linked by; empty: the address."""
 
     def add(
         self, manifest: Manifest, files: Mapping[str, str | bytes] | None = None, name: str | None = None
@@ -65,8 +70,9 @@ class Registry:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._server = self._bound(Handler)
+        address, port = self._server.server_address[:2]
+        self.url = f"http://{self.host or str(address)}:{port}/"
         threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         ).start()
@@ -75,6 +81,15 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def _bound(self, handler: type[http.server.BaseHTTPRequestHandler]) -> http.server.ThreadingHTTPServer:
+        if self.listener is None:
+            return http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        address = self.listener.getsockname()[:2]
+        server = http.server.ThreadingHTTPServer(address, handler, bind_and_activate=False)
+        server.socket.close()
+        server.socket, server.server_address = self.listener, address
+        return server
 
     def _body(self, path: str) -> bytes | None:
         name, is_archive, file = path.partition("/-/")

@@ -34,6 +34,13 @@ class Sink:
         loop = self._accept if sock.type == socket.SOCK_STREAM else self._receive
         threading.Thread(target=loop, args=(sock,), daemon=True).start()
 
+    def serve_loopback(self) -> int:
+        """Listen on a free port of loopback, as a service of the person would; the port."""
+        sock = socket.create_server(("127.0.0.1", 0))
+        self.serve(sock)
+        port: int = sock.getsockname()[1]
+        return port
+
     def received(self, port: int | None = None) -> bytes:
         """Everything that came, on one port or on all."""
         return b"\n".join(item.data for item in self.deliveries if port in (None, item.port))

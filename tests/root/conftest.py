@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.chance import seed
 from lab.demands import demand, guard_missing, lab_missing
 from lab.world import World
 
@@ -20,6 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.root)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(_HARD_LIMIT, method="thread"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how to repeat this run."""
+    terminalreporter.write_line(f"PRATIQUE_SEED={seed()}")
 
 
 @pytest.fixture(scope="session")

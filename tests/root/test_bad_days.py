@@ -17,7 +17,7 @@ from lab.residue import left_since, marked, snapshot
 from lab.world import World
 from scenarios.checks import ENFORCE
 from scenarios.runner import play
-from scenarios.scenario import load
+from scenarios.scenario import form
 
 _PACKAGES = Path(__file__).parent / "packages"
 
@@ -150,7 +150,7 @@ def test_label_table_full(guard: None, world: World) -> None:
 def test_two_runs_at_once(guard: None) -> None:
     """Two guarded installs beside each other are both stopped, and each report names only its own."""
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda name: play(load(name), ENFORCE), ["O01", "O03"]))
+        results = list(pool.map(lambda name: play(form(name), ENFORCE), ["O01", "O03"]))
 
     assert [result.broken for result in results] == [[], []]
 

@@ -18,6 +18,7 @@ import pytest
 from lab.demands import demand
 from pratique.backends.hooks import fanotify
 from pratique.backends.hooks.guardian import Guardian, labelled, run_of
+from pratique.errors import GuardError
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(60, method="thread")]
 
@@ -430,3 +431,39 @@ def test_the_label_map_is_listed_by_run(labels: Labels) -> None:
 
     assert sorted(labelled(labels.fd, RUN)) == [10_000_000 + pid for pid in range(1, 31, 2)]
     assert run_of(labels.fd, 1) is None
+
+
+def test_what_it_is_given_later_is_held_as_long_as_it_lives(labels: Labels) -> None:
+    """The link of a program attached in mid-run outlives its giver, and no longer than the guardian."""
+    gate, reading = fanotify.open_gate(), os.pipe()
+    guardian = Guardian(gate, labels.fd, RUN)
+    guardian.start()
+    try:
+        for _ in range(3):
+            guardian.beat()
+        guardian.hold(reading[1])
+        os.close(reading[1])
+        held = not select.select([reading[0]], [], [], 0.3)[0]
+        alive = guardian.alive()
+    finally:
+        guardian.release()
+    ended = bool(select.select([reading[0]], [], [], 2)[0])
+    os.close(gate)
+    os.close(reading[0])
+
+    assert (held, alive, ended) == (True, True, True)
+
+
+def test_a_dead_guardian_can_be_given_nothing(labels: Labels) -> None:
+    """Who wants something held must know that nobody holds it."""
+    gate = fanotify.open_gate()
+    guardian = Guardian(gate, labels.fd, RUN)
+    guardian.start()
+    _kill(guardian.pid)
+    try:
+        assert select.select([guardian.fd], [], [], 5)[0] == [guardian.fd]
+        with pytest.raises(GuardError, match="cannot be reached"):
+            guardian.hold(gate)
+    finally:
+        guardian.release()
+        os.close(gate)

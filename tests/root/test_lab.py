@@ -22,6 +22,15 @@ with World([]) as world, system_place(Path("/run/pratique-lab/decoy/below/it")) 
     signal.pause()
 """
 
+_ASKING = """
+import socket, sys
+for name in sys.argv[1:]:
+    try:
+        print(socket.gethostbyname(name))
+    except OSError:
+        print("-")
+"""
+
 
 def test_worlds_do_not_meet(lab: None) -> None:
     """Two worlds at once have their own addresses, homes and secrets."""
@@ -62,3 +71,26 @@ def _settle(pid: int) -> None:
         if not _links(pid):
             return
         subprocess.run(["sleep", "0.05"], check=True)
+
+
+def test_a_room_answers_the_lab_s_names(lab: None) -> None:
+    """Inside, names lead to the lab and nowhere else; the host's own resolver is untouched."""
+    before = Path("/etc/resolv.conf").read_bytes()
+    with World([], hosts=["binaries.vendor.example"]) as world:
+        wanted = [world.name["index"], "binaries.vendor.example", "not-in-the-lab.example"]
+        command = world.room.inside([sys.executable, "-c", _ASKING, *wanted])
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        addresses = [world.network.address["index"], world.network.address["prebuilt"], "-"]
+
+    assert done.stdout.split() == addresses
+    assert Path("/etc/resolv.conf").read_bytes() == before
+
+
+def test_a_guest_replays_without_a_veth(lab: None) -> None:
+    """In a network namespace of its own, as in a booted kernel, loopback stands for the remote hosts."""
+    command = ["unshare", "--net", sys.executable, "-m", "scenarios.replaying", "O01", "O31", "PULL"]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout.split()) == (0, ["ok", "O01", "ok", "O31", "ok", "PULL"])

@@ -586,6 +586,118 @@ def test_repeated_sends_are_told_once(probes: Probes) -> None:
     assert probes.counts()["connect"] == 10
 
 
+def _connects(server: tuple[str, int], others: int = 0) -> Callable[[], None]:
+    """Ten connects to the server; before the last, some to other places."""
+
+    def work() -> None:
+        for _ in range(9):
+            connect(server)
+        for port in range(1, 1 + others):
+            connect(("127.0.0.1", port))
+        connect(server)
+
+    return work
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_repeated_connects_are_told_with_their_number(
+    probes: Probes, server: tuple[str, int], others: int
+) -> None:
+    """The first is told at once, the rest with a number before anything else of the process: none is lost."""
+    probes.replace(PLAN._replace(cells=()))
+    labelled(probes, _connects(server, others))
+    told = probes.read(0.1)
+    connects = of(NetRecord, told)
+
+    assert [one.times for one in connects if one.port == server[1]] == ([1, 8, 1] if others else [1, 9])
+    assert [one.times for one in connects if one.port != server[1]] == [1] * others
+    assert sum(one.times for one in connects) == probes.counts()["connect"] == 10 + others
+    assert isinstance(told[-1], ExitRecord)
+
+
+def test_an_exec_ends_what_was_folded(probes: Probes, server: tuple[str, int]) -> None:
+    """Connects are those of the image that made them: they are told before the next one begins."""
+
+    def work() -> None:
+        _connects(server)()
+        os.execv("/bin/true", ["true"])  # noqa: S606
+
+    probes.replace(PLAN._replace(cells=()))
+    labelled(probes, work)
+    told = probes.read(0.1)
+    kinds = [type(record) for record in told]
+
+    assert [one.times for one in of(NetRecord, told)] == [1, 9]
+    assert kinds.index(ExecRecord) > max(i for i, kind in enumerate(kinds) if kind is NetRecord)
+
+
+def test_refused_and_audited_connects_are_told_one_by_one(probes: Probes, server: tuple[str, int]) -> None:
+    """What a rule minds is evidence each time."""
+    labelled(probes, _connects(server))
+
+    assert [one.times for one in of(NetRecord, probes.read(0.1))] == [1] * 10
+
+
+def test_threads_lose_none_of_what_they_fold(probes: Probes) -> None:
+    """Eight threads between two addresses: every connect is in some record's number."""
+
+    def hammer(port: int) -> None:
+        for _ in range(50):
+            connect(("127.0.0.1", port))
+
+    def work() -> None:
+        threads = [threading.Thread(target=hammer, args=(port,)) for port in (1, 2) * 4]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    probes.replace(PLAN._replace(cells=()))
+    labelled(probes, work)
+
+    assert sum(one.times for one in of(NetRecord, probes.read(0.1))) == probes.counts()["connect"] == 400
+
+
+# When system calls are watched
+
+
+@pytest.mark.parametrize(
+    ("actor", "watched"),
+    [
+        (Actor.COMMAND, False),
+        (Actor.MANAGER, False),
+        (Actor.HELPER, False),
+        (Actor.PROJECT, True),
+        (Actor.PACKAGE, True),
+    ],
+)
+def test_calls_are_watched_from_the_first_fresh_label_on(
+    probes: Probes, tmp_path: Path, actor: Actor, watched: bool
+) -> None:
+    """Before it the host pays nothing for them; the link is handed on once, to whoever outlives the agent."""
+    handed: list[int] = []
+    probes.also_held = handed.append
+
+    for name in ("one", "two"):
+        labelled(probes, (tmp_path / name).touch, actor)
+
+    assert ("on_return" in probes.fds()) == watched
+    assert handed == ([probes.fds()["on_return"]] if watched else [])
+    assert probes.was_written(str(tmp_path / "two")) == watched
+    assert bool(probes.counts()["open"]) == watched
+
+
+def test_what_a_manager_does_is_not_judged_beside_a_package(probes: Probes, tmp_path: Path) -> None:
+    """Also with the calls watched, only fresh code's opens are counted and its files remembered."""
+    labelled(probes, (tmp_path / "package").touch)
+    before = probes.counts()["open"]
+    labelled(probes, (tmp_path / "manager").touch, Actor.MANAGER)
+
+    assert probes.was_written(str(tmp_path / "package"))
+    assert not probes.was_written(str(tmp_path / "manager"))
+    assert probes.counts()["open"] == before
+
+
 # Files, unix sockets, memory
 
 

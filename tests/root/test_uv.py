@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +17,7 @@ from scenarios.runner import missing
 from scenarios.scenario import Scenario, load
 from uv_program import uv_program
 
+_SAME_WAY = Path(__file__).parent / "packages" / "same-way-1.0.0"
 _REGISTRY_PATIENCE = 240
 _HOSTILE = ("O01", "O03", "O12")
 _BENIGN = ("T-build", "T-probes", "O03-twin")
@@ -130,6 +132,22 @@ def test_without_a_cache_it_is_named_as_well(guard: None, uv: Path) -> None:
     played = _play(load("O01"), uv, ENFORCE, cached=False)
 
     assert {finding["act"] for finding in played.outcome.findings} == {"file.read", "net.connect"}
+
+
+@pytest.mark.parametrize("guarding", [OFF, ENFORCE])
+def test_the_index_is_no_right_of_a_build(guard: None, uv: Path, guarding: str) -> None:
+    """The report names uv's index; a build that connects there, where uv has just been, is refused."""
+    with World([_SAME_WAY]) as world:
+        environment = {**_environment(world, uv), "INDEX": urlsplit(world.index.url).netloc}
+        report = world.folder / "report.json"
+        command = _install(world, "same-way")
+        command = guarded(command, report) if guarding == ENFORCE else [str(uv), *command[1:]]
+        outcome = run(command, environment, world.folder, report)
+
+        asked = (world.folder / "marks" / "asked").read_text()
+        assert asked == ("EPERM" if guarding == ENFORCE else "connected"), outcome.err
+        if outcome.report is not None:
+            assert outcome.report["run"]["hosts"] == [{"host": world.index.host, "reason": "an index"}]
 
 
 @pytest.mark.parametrize("cached", [True, False])

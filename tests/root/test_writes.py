@@ -3,6 +3,8 @@
 import os
 import signal
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,6 +109,18 @@ def test_a_guarded_file_is_never_written(probes: Probes, ground: Path, way: str)
     assert (record.head.action, record.head.level) == (Action.KILL, Level.KILLED_BEFORE)
     assert (record.head.act, record.head.group) == (Act.FILE_WRITE, NUMBER["persistence.git"])
     assert record.path == str(ground / "hardlink" if way == "hardlink" else place)
+
+
+def test_with_a_second_thread_the_level_claims_less(probes: Probes, ground: Path) -> None:
+    """It may have used the descriptor before the kill reached it: the finding does not say otherwise."""
+
+    def work() -> None:
+        threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+        _append(ground / ".gitconfig")()
+
+    assert labelled(probes, work) == -signal.SIGKILL
+    (record,) = of(FileRecord, probes.read(0.1))
+    assert (record.head.action, record.head.level) == (Action.KILL, Level.KILLED_AFTER)
 
 
 def test_truncating_is_too_late_and_says_so(probes: Probes, ground: Path) -> None:

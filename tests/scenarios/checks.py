@@ -1,16 +1,18 @@
 """The promises of a scenario: each function yields, in words, every promise that one run of it broke."""
 
+import fnmatch
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lab.guard import Outcome
 from lab.residue import holds_fanotify
 from lab.template import template
-from lab.world import World
 from scenarios.scenario import Row, Scenario, Theft
+from scenarios.staged import Place
 
 OFF, ENFORCE, AUDIT = "off", "enforce", "audit"
 
@@ -20,20 +22,21 @@ class Played:
     """A scenario that was run, with all that could be seen of it."""
 
     scenario: Scenario
-    world: World
+    world: Place
     outcome: Outcome
     guard: str
     """`off`, `enforce` or `audit`."""
     backend: str
     left: list[str]
     """What it left on the host."""
+    manager: str = "pip"
 
 
 def broken(played: Played) -> Iterator[str]:
     """Yield every broken promise."""
     yield from _status_broken(played)
-    yield from _work_broken(played)
-    yield from _thefts_broken(played)
+    yield from work_broken(played)
+    yield from thefts_broken(played)
     if played.guard != OFF:
         yield from _guard_broken(played)
         yield from _report_broken(played)
@@ -41,47 +44,66 @@ def broken(played: Played) -> Iterator[str]:
 
 def _status_broken(played: Played) -> Iterator[str]:
     outcome = played.outcome
-    wanted = 3 if played.guard == ENFORCE and not played.scenario.benign else 0
+    wanted = 3 if played.guard == ENFORCE and played.scenario.refused(played.backend) else 0
     if outcome.status != wanted:
         yield f"exit status {outcome.status}, not {wanted}: {outcome.err.strip()[-600:]}"
 
 
-def _work_broken(played: Played) -> Iterator[str]:
+def work_broken(played: Played) -> Iterator[str]:
+    """Yield each installed module that cannot be used."""
     for module in played.scenario.succeeds:
-        command = [str(template() / "bin" / "python"), "-c", f"import {module}"]
-        environment = {**os.environ, "PYTHONPATH": str(played.world.site)}
+        command = ["node", "-e", f"require({module!r})"]
+        environment = {**os.environ, "PYTHONPATH": str(played.world.folder / "site")}
+        if played.manager in ("pip", "uv"):
+            command = [str(template() / "bin" / "python"), "-c", f"import {module}"]
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=20, check=False
+            command,
+            env=environment,
+            cwd=played.world.project,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
         )
         if done.returncode != 0:
             yield f"{module} is not usable after the install: {done.stderr.strip()[-200:]}"
 
 
-def _thefts_broken(played: Played) -> Iterator[str]:
+def thefts_broken(played: Played) -> Iterator[str]:
+    """Yield each theft that did not happen though it must, or happened though it must not."""
     for theft in played.scenario.theft:
         if played.guard == ENFORCE and played.backend in theft.despite:
             continue  # killed after the act, or only seen: whether it got that far is a race
         happens = played.guard in (OFF, AUDIT)
         # The guard ends survivors in every mode: only the positive control must show one.
         happens = happens and (theft.alive is None or played.guard == OFF)
-        if _happened(theft, played) != happens:
+        if happened(theft, played) != happens:
             yield f"{'did not happen' if happens else 'HAPPENED'}: {theft}"
 
 
-def _happened(theft: Theft, played: Played) -> bool:
+def happened(theft: Theft, played: Played) -> bool:
+    """Whether the witness has the loot."""
     if theft.alive is not None:
         wanted = theft.alive + played.world.token
         return any(wanted in line for line in played.outcome.survivor_lines)
+    if theft.gone is not None:
+        return not played.world.home.path(theft.gone).exists()
     secret = played.world.home.canaries[theft.canary] if theft.canary else theft.text
     return (secret or "") in _witnessed(theft, played.world)
 
 
-def _witnessed(theft: Theft, world: World) -> str:
+def _witnessed(theft: Theft, world: Place) -> str:
     if theft.sink is not None:
-        return world.sink.received(theft.sink).decode("utf-8", "replace")
-    place = theft.holds or ""
-    path = world.folder / place if place.startswith("marks/") else world.home.path(place)
+        port = int(world.words()[theft.sink]) if isinstance(theft.sink, str) else theft.sink
+        return world.sink.received(port).decode("utf-8", "replace")
+    path = _path(theft.holds or "", world)
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _path(place: str, world: Place) -> Path:
+    if place.startswith("project/"):
+        return world.project / place.removeprefix("project/")
+    return world.folder / place if place.startswith("marks/") else world.home.path(place)
 
 
 def _guard_broken(played: Played) -> Iterator[str]:
@@ -101,14 +123,14 @@ def _report_broken(played: Played) -> Iterator[str]:
     yield from _verdict_broken(played, report["run"]["verdict"])
     if report["run"]["incomplete"]:
         yield f"the run is incomplete: {report['run']['lost_events']} events lost"
-    for row in scenario.rows:
-        yield from _row_broken(row, played)
+    yield from rows_broken(played)
     yield from _blame_broken(scenario, outcome)
     yield from _direct_broken(scenario, report)
 
 
 def _verdict_broken(played: Played, verdict: str) -> Iterator[str]:
-    hostile = "blocked" if played.guard == ENFORCE else "findings"
+    refused = played.guard == ENFORCE and played.scenario.refused(played.backend)
+    hostile = "blocked" if refused else "findings"
     wanted = hostile if not played.scenario.benign else "findings" if _audited(played) else "clean"
     unexpected = [item for item in played.outcome.findings if item not in _audited(played)]
     if verdict != wanted or (played.scenario.benign and unexpected):
@@ -118,25 +140,37 @@ def _verdict_broken(played: Played, verdict: str) -> Iterator[str]:
 def _audited(played: Played) -> list[dict[str, Any]]:
     allowed = set(played.scenario.audited)
     audited = (finding for finding in played.outcome.findings if finding["action"] == "audited")
-    return [finding for finding in audited if allowed & set(finding["groups"])]
+    return [finding for finding in audited if allowed & {*finding["groups"], finding["rule"]}]
 
 
-def _row_broken(row: Row, played: Played) -> Iterator[str]:
-    expected, findings = row.backends.get(played.backend), played.outcome.findings
+def rows_broken(played: Played) -> Iterator[str]:
+    """Yield each expected finding that is not there, or with another action."""
+    for row in played.scenario.rows:
+        yield from row_broken(row, played)
+
+
+def row_broken(row: Row, played: Played) -> Iterator[str]:
+    """Yield what is wrong with the finding that one row expects."""
+    expected, findings = row.expected(played.backend, played.guard), played.outcome.findings
     if expected is None or "D" not in expected.marks:
         return
     found = [finding for finding in findings if _matches(row, finding)]
-    key = "action" if played.guard == ENFORCE else "would"
+    got = [_action(finding, played.guard) for finding in found]
     if not found:
-        yield f"no finding for {row.act} {row.group} {dict(row.target)} in {_short(findings)}"
-    elif not any(finding[key] in expected.actions for finding in found):
-        got = [finding[key] for finding in found]
-        yield f"{row.act} {row.group}: {key} is {got}, not {sorted(expected.actions)}"
+        yield f"no finding for {row.act} {row.group or row.rule} {dict(row.target)} in {_short(findings)}"
+    elif not set(got) & expected.actions:
+        yield f"{row.act} {row.group or row.rule}: {got}, not {sorted(expected.actions)}"
+
+
+def _action(finding: Mapping[str, Any], guard: str) -> str:
+    """What was done; in audit mode, what would have been."""
+    return str(finding["action"] if guard == ENFORCE else finding["would"] or finding["action"])
 
 
 def _matches(row: Row, finding: Mapping[str, Any]) -> bool:
     grouped = row.group is None or row.group in finding["groups"]
-    return finding["act"] in row.act and grouped and _holds(finding["target"], row.target)
+    ruled = row.rule in (None, finding["rule"])
+    return finding["act"] in row.act and grouped and ruled and _holds(finding["target"], row.target)
 
 
 def _holds(target: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -149,20 +183,22 @@ def _is(value: object, wanted: object) -> bool:
 
 def _blame_broken(scenario: Scenario, outcome: Outcome) -> Iterator[str]:
     for finding in filter(_is_refusal, outcome.findings):
-        if finding["package"] != scenario.culprit:
+        if not fnmatch.fnmatchcase(str(finding["package"]), str(scenario.culprit)):
             yield f"blamed on {finding['package']}: {_short([finding])}"
         elif finding["identity"] != scenario.identity:
             yield f"identity is {finding['identity']}, not {scenario.identity}: {_short([finding])}"
+        elif finding["stage"] != scenario.stage:
+            yield f"stage is {finding['stage']}, not {scenario.stage}: {_short([finding])}"
 
 
 def _direct_broken(scenario: Scenario, report: Mapping[str, Any]) -> Iterator[str]:
     if scenario.benign:
         return
-    listed = {package["purl"]: package for package in report["packages"]}
-    package = listed.get(scenario.culprit)
+    listed = {str(package["purl"]): package for package in report["packages"]}
+    package = next((listed[name] for name in fnmatch.filter(listed, str(scenario.culprit))), None)
     if package is None:
-        yield f"{scenario.culprit} is not among the report's packages {sorted(map(str, listed))}"
-    elif package["direct"] is not scenario.direct:
+        yield f"{scenario.culprit} is not among the report's packages {sorted(listed)}"
+    elif scenario.direct is not None and package["direct"] is not scenario.direct:
         yield f"{scenario.culprit}: direct is {package['direct']}, not {scenario.direct}"
 
 
@@ -171,4 +207,7 @@ def _is_refusal(finding: Mapping[str, Any]) -> bool:
 
 
 def _short(findings: list[dict[str, Any]]) -> list[str]:
-    return [f"{item['act']} {item['target']} {item['action']} {item['groups']}" for item in findings]
+    return [
+        f"{item['act']} {item['target']} {item['action']} {item['groups'] or item['rule']}"
+        for item in findings
+    ]

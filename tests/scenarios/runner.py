@@ -1,26 +1,28 @@
 """Runs a scenario with the guard off, on, and in audit mode, and says what of it was as it must be.
 
-`python -m scenarios.runner [--guard off|enforce|audit] [ID …]` from `tests/` prints one line per check.
+`python -m scenarios [--guard off|enforce|audit] [ID …]` from `tests/` prints one line per run.
 """
 
 import argparse
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.brokers import broker
+from lab.chance import seed, shuffled
 from lab.guard import Outcome, guarded, run
-from lab.ledger import exclusive, system_place
-from lab.packages import filled
+from lab.installers import INSTALLERS
 from lab.residue import left_since, snapshot
-from lab.template import has_setuptools, template
+from lab.template import has_setuptools
 from lab.world import World
+from scenarios import page
 from scenarios.checks import AUDIT, ENFORCE, OFF, Played, broken
-from scenarios.scenario import Scenario, load, names
+from scenarios.scenario import Form, Scenario, form, forms
+from scenarios.staged import staged, variables
+from scenarios.tally import Tally, tallied
+
+_GUARDS = (OFF, ENFORCE, AUDIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,93 +31,97 @@ class Result:
 
     outcome: Outcome
     broken: list[str]
+    tally: Tally | None
+    """What an enforcing run showed; None of the others."""
 
 
-def missing(scenario: Scenario) -> str | None:
+def missing(scenario: Scenario, manager: str = "pip") -> str | None:
     """Why the scenario cannot run on this host, or None."""
     for need in scenario.needs:
         if need == "setuptools" and not has_setuptools():
             return "setuptools could not be fetched once for the lab's environment"
-        if need != "setuptools" and shutil.which(need) is None:
+        if need != "setuptools" and not (shutil.which(need) or Path("/usr/include", need).exists()):
             return f"{need} is not installed"
     taken = next((path for path in scenario.system or {} if Path(path).exists()), None)
-    return f"{taken} exists on this host" if taken else None
+    return f"{taken} exists on this host" if taken else INSTALLERS[manager].missing()
 
 
-def play(scenario: Scenario, guard: str, backend: str = "hooks") -> Result:
-    """Run the scenario once; `guard` is `off` (the positive control), `enforce` or `audit`."""
+def play(wanted: Form, guard: str, backend: str = "hooks") -> Result:
+    """Run it once; `guard` is `off` (the positive control), `enforce` or `audit`, by the backend named."""
+    scenario = wanted.scenario
     with ExitStack() as stack:
-        world = stack.enter_context(World(scenario.sources, metadata=scenario.metadata))
-        world.sink.answers = _answers(scenario, world)
-        for place in scenario.home:
-            world.home.add(place)
-        stack.enter_context(_lent(scenario, world))
+        world = stack.enter_context(world_for(scenario))
+        stack.enter_context(staged(scenario, world))
         before = snapshot()
-        command = _command(scenario, world, guard)
-        outcome = run(command, world.environment(), world.folder, world.folder / "report.json")
+        outcome = _outcome(wanted, world, guard, backend)
         left = left_since(before)
-        return Result(outcome, list(broken(Played(scenario, world, outcome, guard, backend, left))))
+        played = Played(scenario, world, outcome, guard, backend, left, wanted.manager)
+        return Result(outcome, list(broken(played)), tallied(played) if guard == ENFORCE else None)
 
 
-def _command(scenario: Scenario, world: World, guard: str) -> list[str]:
-    install = world.install(*scenario.install, isolated=scenario.isolated)
+def world_for(scenario: Scenario) -> World:
+    """The surroundings it wants, not yet entered."""
+    return World(
+        scenario.sources,
+        metadata=scenario.metadata,
+        repositories=scenario.repositories,
+        hosts=scenario.hosts,
+        binaries=scenario.binaries,
+    )
+
+
+def _outcome(wanted: Form, world: World, guard: str, backend: str) -> Outcome:
+    scenario, installer = wanted.scenario, INSTALLERS[wanted.manager]
+    command = installer.command(world, scenario.install, scenario.isolated)
+    environment = installer.environment(world) | variables(scenario, world) | _proxied(scenario, world)
+    report = world.folder / "report.json"
     if guard == OFF:
-        return [str(template() / "bin" / install[0]), *install[1:]]
-    return guarded(install, world.folder / "report.json", "--mode", guard)
+        command[0] = shutil.which(command[0], path=environment["PATH"]) or command[0]
+    else:
+        command = guarded(command, report, "--mode", guard, "--backend", backend)
+    return run(world.room.inside(command), environment, installer.cwd(world), report)
 
 
-def _answers(scenario: Scenario, world: World) -> dict[str, bytes]:
-    answers = {}
-    for path, text in (scenario.answers or {}).items():
-        answers[path] = filled(text.encode(), world.words())
-    return answers
-
-
-@contextmanager
-def _lent(scenario: Scenario, world: World) -> Iterator[None]:
-    with ExitStack() as stack:
-        if scenario.system:
-            stack.enter_context(exclusive("system"))
-        for path, kind in (scenario.system or {}).items():
-            place = stack.enter_context(system_place(Path(path)))
-            if kind == "socket":
-                stack.enter_context(broker(place))
-            else:
-                place.write_text(kind.replace("@TOKEN@", world.token), encoding="utf-8")
-        if scenario.neighbour:
-            stack.enter_context(_neighbour(scenario.neighbour, world))
-        yield
-
-
-@contextmanager
-def _neighbour(name: str, world: World) -> Iterator[None]:
-    command = [sys.executable, "-c", "import time; time.sleep(120)", f"{name}-{world.token}"]
-    environment = {"DEPLOY_KEY": f"neighbour-{world.token}"}
-    with subprocess.Popen(command, env=environment, start_new_session=True) as process:
-        try:
-            yield
-        finally:
-            process.kill()
+def _proxied(scenario: Scenario, world: World) -> dict[str, str]:
+    names = ("HTTP_PROXY", "http_proxy", "npm_config_proxy") if scenario.proxy else ()
+    return dict.fromkeys(names, world.proxy.url)
 
 
 def main() -> int:
-    """Play the named scenarios (all by default) and print what each broke."""
-    parser = argparse.ArgumentParser(prog="scenarios.runner", description=__doc__.splitlines()[0])
-    parser.add_argument("--guard", choices=(OFF, ENFORCE, AUDIT), default=OFF)
-    parser.add_argument("id", nargs="*", default=names())
+    """Play the named forms (all by default) and print what each broke."""
+    parser = argparse.ArgumentParser(prog="python -m scenarios", description=__doc__.splitlines()[0])
+    parser.add_argument("--guard", choices=_GUARDS, help="only with the guard so (default: all three)")
+    parser.add_argument("--backend", default="hooks", help="who guards (default: hooks)")
+    parser.add_argument("--page", action="store_true", help="write what was seen into docs/scenarios.md")
+    parser.add_argument("id", nargs="*", help="forms, as ID or ID@MANAGER (default: all)")
     args = parser.parse_args()
+    sys.stdout.write(f"PRATIQUE_SEED={seed()}\n")
+    wanted = [form(name) for name in args.id] or shuffled("scenarios", forms())
+    seen: dict[str, Tally] = {}
+    guards = [args.guard] if args.guard else _GUARDS
     failed = 0
-    for name in args.id:
-        scenario = load(name)
-        if reason := missing(scenario):
-            sys.stdout.write(f"skip  {name:12} {reason}\n")
-            continue
-        result = play(scenario, args.guard)
-        failed += bool(result.broken)
-        word, seconds = "FAIL" if result.broken else "ok", result.outcome.seconds
-        sys.stdout.write(f"{word:5} {name:12} {seconds:5.1f} s  {scenario.title}\n")
-        sys.stdout.writelines(f"      - {line}\n" for line in result.broken)
+    for each in wanted:
+        failed += sum(_told(each, guard, args.backend, seen) for guard in guards)
+        if args.page:  # at once: what was seen is not lost when a later one hangs
+            page.write(seen)
     return 1 if failed else 0
+
+
+def _told(wanted: Form, guard: str, backend: str, seen: dict[str, Tally]) -> bool:
+    """Play it and say so; true when a promise was broken."""
+    if reason := missing(wanted.scenario, wanted.manager):
+        sys.stdout.write(f"skip  {wanted.id:16} {guard:8} {reason}\n")
+        return False
+    result = play(wanted, guard, backend)
+    if result.tally:
+        seen[wanted.id] = result.tally
+    word = "FAIL" if result.broken else "ok"
+    sys.stdout.write(
+        f"{word:5} {wanted.id:16} {guard:8} {result.outcome.seconds:5.1f} s  {wanted.scenario.title}\n"
+    )
+    sys.stdout.writelines(f"      - {line}\n" for line in result.broken)
+    sys.stdout.flush()
+    return bool(result.broken)
 
 
 if __name__ == "__main__":

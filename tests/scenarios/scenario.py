@@ -1,13 +1,14 @@
 """A scenario as written in `scenario.yaml`, checked strictly: a misspelt key must not pass as a test."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 FOLDER = Path(__file__).parent
+_COLUMNS = {"hooks", "lsm", "rootless", "hooks/audit", "lsm/audit", "rootless/audit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +36,46 @@ class Row:
     act: tuple[str, ...]
     """Any of these: a backend may see the same thing as `file.write` or `file.create`."""
     group: str | None
+    rule: str | None
+    """The rule that must have fired; None: any."""
     target: Mapping[str, Any]
     """What the finding's target must hold; a string has to be contained, `path|exe` is either key."""
     backends: Mapping[str, Expectation]
+
+    def expected(self, backend: str, guard: str = "enforce") -> Expectation | None:
+        """What the backend owes: its own column, or that of `hooks` or better: an error instead of a kill."""
+        if f"{backend}/{guard}" in self.backends:
+            return self.backends[f"{backend}/{guard}"]
+        if backend in self.backends or "hooks" not in self.backends:
+            return self.backends.get(backend)
+        weakest = self.backends["hooks"]
+        better = {"denied"} if "killed" in weakest.actions else set()
+        return Expectation(weakest.marks, weakest.actions | better)
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> "Row":
         """From one item of `rows:`."""
         rest = dict(data)
         acts = rest.pop("act")
-        group, target = rest.pop("group", None), rest.pop("target", {})
+        group, rule, target = rest.pop("group", None), rest.pop("rule", None), rest.pop("target", {})
         backends = {name: Expectation.parse(text) for name, text in rest.items()}
-        if not backends or not set(backends) <= {"hooks", "lsm", "rootless"}:
-            raise ValueError(f"row {acts}: name backends (hooks, lsm, rootless), not {sorted(rest)}")
-        return cls(tuple([acts] if isinstance(acts, str) else acts), group, target, backends)
+        if not backends or not set(backends) <= _COLUMNS:
+            raise ValueError(f"row {acts}: name backends ({sorted(_COLUMNS)}), not {sorted(rest)}")
+        return cls(tuple([acts] if isinstance(acts, str) else acts), group, rule, target, backends)
 
 
 @dataclass(frozen=True, slots=True)
 class Theft:
     """One observable effect of the act; it must show with the guard off and not show with it on."""
 
-    sink: int | None = None
-    """Port of the sink that must have received `canary` or `text`; without either, a connection."""
+    sink: int | str | None = None
+    """Port of the sink (or the word that stands for it) that must have received `canary` or `text`."""
     canary: str | None = None
     text: str | None = None
     holds: str | None = None
-    """A file (`~/…` or `marks/…`) that must contain `text`."""
+    """A file (`~/…`, `marks/…` or `project/…`) that must contain `text`."""
+    gone: str | None = None
+    """A file that must be gone."""
     alive: str | None = None
     """A process still alive after the command whose command line contains this."""
     despite: tuple[str, ...] = ()
@@ -83,9 +98,12 @@ class Scenario:
     rows: tuple[Row, ...] = ()
     culprit: str | None = None
     """purl that every finding must name; None for a benign twin, which must be clean."""
-    direct: bool = True
+    direct: bool | None = True
+    """Whether the user named it; None: not told at this stage."""
     identity: str = "verified"
     twin: str | None = None
+    replay: str | None = None
+    """Another scenario whose system calls stand for this one's, where it has no `replay/` of its own."""
     audited: tuple[str, ...] = ()
     """Groups a twin may draw audited findings of: seen, never refused."""
     answers: Mapping[str, str] | None = None
@@ -101,11 +119,39 @@ class Scenario:
     neighbour: str | None = None
     """A process outside the run: its command line begins a word so, its memory holds `neighbour-TOKEN`."""
     needs: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ("pip",)
+    """Who installs it: each of these is a form of its own."""
+    packages_of: str | None = None
+    """The scenario whose packages these are, where only the surroundings differ."""
+    environment: Mapping[str, str] | None = None
+    """Variables that whoever installs has set besides."""
+    project: Mapping[str, str] | None = None
+    """Files of the user's project, by path."""
+    repository: bool = False
+    """Whether the project is a git repository."""
+    stubs: Mapping[str, str] = field(default_factory=dict)
+    """Programs in PATH that leave `marks/stub-NAME` with their arguments, and do this line of shell besides."""
+    binaries: Mapping[str, str] | None = None
+    """Programs in packages (`NAME/path`), by the C source beside them; without one, a copy of `true`."""
+    hosts: tuple[str, ...] = ()
+    """Names that lead to the lab's host of prebuilt programs."""
+    proxy: bool = False
+    """Whether everything goes by the lab's HTTP proxy."""
 
     @property
     def sources(self) -> list[Path]:
         """Folders of the packages, `NAME-VERSION` each."""
-        return sorted(path for path in (FOLDER / self.id).iterdir() if path.is_dir())
+        return _versioned(FOLDER / (self.packages_of or self.id))
+
+    @property
+    def repositories(self) -> list[Path]:
+        """Folders that the code host serves as git repositories."""
+        return _versioned(FOLDER / (self.packages_of or self.id) / "repositories")
+
+    def refused(self, backend: str) -> bool:
+        """Whether the backend must refuse any of it."""
+        expected = [row.expected(backend) for row in self.rows]
+        return any(each and each.actions & {"denied", "killed"} for each in expected)
 
     @property
     def benign(self) -> bool:
@@ -113,10 +159,38 @@ class Scenario:
         return self.culprit is None
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A scenario as one manager installs it."""
+
+    scenario: Scenario
+    manager: str
+
+    @property
+    def id(self) -> str:
+        """The scenario's, with the manager where it is not the first."""
+        first = self.manager == self.scenario.managers[0]
+        return self.scenario.id if first else f"{self.scenario.id}@{self.manager}"
+
+
+def forms() -> list[Form]:
+    """Every form of every scenario, in order."""
+    return [Form(scenario, manager) for scenario in map(load, names()) for manager in scenario.managers]
+
+
+def form(name: str) -> Form:
+    """The form called `ID` or `ID@MANAGER`."""
+    scenario, _, manager = name.partition("@")
+    found = load(scenario)
+    if manager and manager not in found.managers:
+        raise ValueError(f"{name}: {scenario} has the forms {found.managers}")
+    return Form(found, manager or found.managers[0])
+
+
 def load(name: str) -> Scenario:
     """Read the scenario in the folder `name`."""
     data = yaml.safe_load((FOLDER / name / "scenario.yaml").read_text(encoding="utf-8"))
-    known = {field.name for field in fields(Scenario)}
+    known = {each.name for each in fields(Scenario)}
     if unknown := set(data) - known:
         raise ValueError(f"{name}/scenario.yaml: unknown keys {sorted(unknown)}")
     if data["id"] != name:
@@ -129,6 +203,10 @@ def load(name: str) -> Scenario:
 def names() -> list[str]:
     """Every scenario of this folder, in order."""
     return sorted(path.parent.name for path in FOLDER.glob("*/scenario.yaml"))
+
+
+def _versioned(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*-[0-9]*") if path.is_dir())
 
 
 def _tupled(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pratique.managers.base import Context, Manager, Pattern, Stopped
+from pratique.managers.base import Context, Learned, Manager, Pattern, Stopped
 from pratique.model import Coverage, Event, Exec, Identity, Kind, Settlement
 from pratique.policy.model import Group, Policy, Row, Rule, Source
 from pratique.runs import report
@@ -39,6 +39,11 @@ class Npm:
         """What follows the verb."""
         del cwd
         return argv[3:]
+
+    def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
+        """One host."""
+        del argv, environment, cwd
+        return (Learned("registry.example", "registry in ~/.npmrc"),)
 
 
 MANAGERS: Mapping[str, Manager] = {"npm": Npm()}

@@ -61,13 +61,6 @@ def test_a_defect_of_ours_is_not_taken_for_the_commands_status(
     assert "RuntimeError: bug" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("planned", cli.PLANNED)
-def test_what_is_not_built_says_so(planned: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A planned sub-command answers plainly instead of half working."""
-    assert cli.main([planned, "--any", "option"]) == 2
-    assert f"pratique: `pratique {planned}` is not available yet" in capsys.readouterr().err
-
-
 def test_nothing_asked_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     """`pratique` alone lists its commands, on stderr and with the status of a mistake."""
     assert cli.main([]) == 2
@@ -80,7 +73,12 @@ def test_an_unknown_option_names_itself_and_its_command(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A misspelt option is quoted, with the help to read; nothing is started."""
-    given = {"rules": ["rules", "list"], "policy": ["policy", "check"], "replay": ["replay", "trace"]}
+    given = {
+        "rules": ["rules", "list"],
+        "policy": ["policy", "check"],
+        "replay": ["replay", "trace"],
+        "telemetry": ["telemetry", "status"],
+    }
     given |= {name: [name, "pkg:pypi/x@1"] for name in ("approve", "forget")}
     assert cli.main([*given.get(name, [name]), "--proflie"]) == 2
     assert f"'--proflie'; pratique {name} --help" in capsys.readouterr().err

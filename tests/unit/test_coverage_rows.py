@@ -9,7 +9,7 @@ import pytest
 import coverage_page
 from pratique.backends import decoys, proof
 from pratique.backends.attempts import ATTEMPTS, Outcome
-from pratique.backends.coverage import ROWS
+from pratique.backends.coverage import LSM_ROWS, ROWS
 from pratique.backends.proof import Attempt, Trial
 from pratique.words import Act, Level
 
@@ -53,6 +53,24 @@ def test_the_page_shows_the_rows() -> None:
     assert coverage_page.shown(coverage_page.PAGE.read_text(encoding="utf-8")) == coverage_page.table()
 
 
+def test_the_page_shows_the_rows_of_lsm() -> None:
+    """The same for the backend that answers in the kernel, beside what `hooks` can do."""
+    page = coverage_page.PAGE.read_text(encoding="utf-8")
+
+    assert coverage_page.shown(page, "lsm") == coverage_page.table(LSM_ROWS)
+
+
+def test_lsm_leaves_nothing_blind_and_kills_nobody() -> None:
+    """Where the kernel can answer an act it does: only what is meant to be recorded is not refused."""
+    assert [row.id for row in LSM_ROWS] == [row.id for row in ROWS]
+    assert {row.id for row in LSM_ROWS if row.claim is not Level.ENFORCED} == {
+        "exec.fresh",
+        "exec.map",
+        "net.listen",
+    }
+    assert all(row.claim <= Level.SEEN for row in LSM_ROWS)
+
+
 def test_a_page_that_promises_more_is_found() -> None:
     """The comparison can fail: one row more, or one level better, is another table."""
     better = [replace(attempt, claim=Level.ENFORCED) for attempt in ROWS]
@@ -67,10 +85,8 @@ def test_rows_are_told_apart() -> None:
 
 
 def test_every_act_is_decided_by_the_policy_of_the_proof() -> None:
-    """What is not forbidden cannot be refused: only mappings are left to show that they are blind."""
-    ruled = {row.act for rule in decoys.policy().rules for row in rule.rows}
-
-    assert set(Act) - ruled == {Act.EXEC_MAP}
+    """What no rule speaks of cannot be refused, nor seen."""
+    assert {row.act for rule in decoys.policy().rules for row in rule.rows} == set(Act)
 
 
 def test_policy_of_the_proof_names_only_its_groups() -> None:
@@ -91,6 +107,8 @@ def test_policy_of_the_proof_names_only_its_groups() -> None:
         (DONE, Level.BLIND),
         (Trial(None, happened=False), Level.BLIND),
         (Trial(Outcome(1), happened=False), Level.BLIND),
+        (Trial(Outcome(1), happened=False, told=True, refused=True), Level.ENFORCED),
+        (Trial(Outcome(1), happened=True, told=True, refused=True), Level.SEEN),
         (Trial(Outcome(1, error=0), happened=False), Level.BLIND),
         (Trial(Outcome(1, error=13), happened=True), Level.BLIND),
         (Trial(Outcome(1, signal=signal.SIGALRM), happened=False), Level.BLIND),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ROOT / "agent" / "pratique" / "api"
+GENERATED = ROOT / "agent" / "pratique" / "api" / "v1"
 FUNCTION, MODULE = 40, 400
 
 

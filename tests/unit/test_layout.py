@@ -42,6 +42,11 @@ VIOLATIONS = {
     "managers and policy stand below": ("agent/pratique/policy/wrong.py", "import pratique.runs"),
     "backends refuse": ("agent/pratique/backends/wrong.py", "import pratique.runs"),
     "only the command line starts": ("agent/pratique/runs/wrong.py", "import pratique.cli"),
+    "telemetry is told of runs": ("agent/pratique/runs/wrong.py", "import pratique.telemetry.place"),
+    "what a run imports of telemetry": (
+        "agent/pratique/telemetry/poke.py",
+        "import pratique.telemetry.link",
+    ),
     "the server shares nothing": ("server/pratique_server/wrong.py", "import pratique.model"),
 }
 

@@ -6,7 +6,7 @@ import pytest
 
 from pratique.managers.pip.arguments import after_pip, gather, parse
 from pratique.managers.pip.facts import facts
-from pratique.managers.pip.manager import Pip, hosts
+from pratique.managers.pip.manager import Pip
 from pratique.managers.pip.project import directories
 
 PIP = ("python", "-m", "pip")
@@ -113,17 +113,24 @@ def test_hosts_come_from_every_place_pip_reads(tmp_path: Path) -> None:
     }
     argv = (*PIP, "install", "-r", "r.txt", "-f", "https://six.test/l", "-f", "/local/wheels")
 
-    found = hosts(argv, environment, str(tmp_path))
+    found = {each.host: each.reason for each in Pip().hosts(argv, environment, str(tmp_path))}
 
     assert {f"{name}.test" for name in ("one", "two", "three", "four", "five", "six", "proxy")} <= set(found)
     assert "never.test" not in found
+    assert (found["five.test"], found["six.test"], found["proxy.test"]) == (
+        "an index",
+        "a find-links place",
+        "a proxy",
+    )
 
 
 def test_a_broken_configuration_is_passed_over(tmp_path: Path) -> None:
     """Pip itself will complain of it: the agent must not fall."""
     (tmp_path / "pip.conf").write_bytes(b"\xff[[\nno section\n")
 
-    assert hosts((*PIP, "install", "x"), {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}, "/") is not None
+    assert (
+        Pip().hosts((*PIP, "install", "x"), {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}, "/") is not None
+    )
 
 
 def test_the_option_data_is_consistent() -> None:

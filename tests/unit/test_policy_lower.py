@@ -176,3 +176,54 @@ def test_programs_that_stand_for_many_are_left_alone(tmp_path: Path, monkeypatch
 
     assert not [each for each in file_plan(policy(), [], None).exec if each.path.startswith(str(tmp_path))]
     assert os.environ["PATH"] == str(tmp_path)
+
+
+OBJECTS = lower(STANDARD, objects=True)
+
+
+@pytest.mark.parametrize(
+    ("stage", "actor", "act", "group", "action"),
+    [
+        (Stage.SCRIPT, Actor.PACKAGE, Act.FILE_READ, "secrets.aws", Action.DENY),
+        (Stage.SCRIPT, Actor.PROJECT, Act.FILE_READ, "secrets.aws", Action.AUDIT),
+        (Stage.RESOLVE, Actor.MANAGER, Act.FILE_READ, "secrets.npm", Action.ALLOW),
+        (Stage.SCRIPT, Actor.PACKAGE, Act.FILE_RENAME, "persistence.shell", Action.DENY),
+        (Stage.SCRIPT, Actor.PACKAGE, Act.FILE_SETATTR, "persistence.shell", Action.DENY),
+        (Stage.SCRIPT, Actor.PACKAGE, Act.EXEC, "exe.privilege", Action.DENY),
+        (Stage.SCRIPT, Actor.PACKAGE, Act.EXEC_MAP, "exe.privilege", Action.DENY),
+        (Stage.SCRIPT, Actor.PACKAGE, Act.EXEC_MAP, "code.memfd", Action.ALLOW),
+        (Stage.SCRIPT, Actor.PACKAGE, Act.RING, "", Action.DENY),
+        (Stage.FIRST_RUN, Actor.COMMAND, Act.FILE_READ, "self", Action.DENY),
+    ],
+)
+def test_cells_for_a_kernel_that_judges_objects(
+    stage: Stage, actor: Actor, act: Act, group: str, action: Action
+) -> None:
+    """Every act on files and programs has its cell, and mapping a program is starting it."""
+    if group and group not in OBJECTS.groups:
+        assert action is Action.ALLOW
+        return
+    assert cell(OBJECTS, stage, actor, act, group) is action
+
+
+def test_cells_for_objects_contain_what_hooks_has() -> None:
+    """One policy: no decision differs between the two backends where both make it."""
+    shared = {Act.NET_CONNECT, Act.NET_DNS, Act.PROC_MEMORY, Act.IPC_CONNECT, Act.KERNEL_BPF, Act.FILE_WRITE}
+
+    def decisions(plan: Plan) -> set[tuple[object, ...]]:
+        return {
+            (each.stage, each.actor, each.act, plan.groups[each.group - 1] if each.group else "", each.action)
+            for each in plan.cells
+            if each.act in shared
+        }
+
+    assert decisions(lower(STANDARD)) <= decisions(OBJECTS)
+
+
+def test_known_groups_keep_their_numbers() -> None:
+    """What an earlier plan put into the kernel's tables must mean the same group under the next."""
+    known = ("secrets.gone", *reversed(OBJECTS.groups[len(CODE_GROUPS) :]))
+    plan = lower(STANDARD, known=(*CODE_GROUPS, *known), objects=True)
+
+    assert plan.groups[: len(CODE_GROUPS) + len(known)] == (*CODE_GROUPS, *known)
+    assert set(plan.groups) == {*OBJECTS.groups, "secrets.gone"}

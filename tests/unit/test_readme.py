@@ -10,11 +10,29 @@ from pathlib import Path
 import pytest
 
 from pratique import cli
+from pratique.backends.coverage import ROWS
+from pratique.words import Level
 from readme import commands
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+COUNTS = re.compile(
+    r"(\d+) of (\d+) kinds of act enforced here, (\d+) killed before the act,"
+    r"\s+(\d+) killed after the act, (\d+) only seen"
+)
+
+
+def test_the_coverage_line_counts_the_rows() -> None:
+    """The block of the first screen is a print of the demo; a new row must not leave its numbers behind."""
+    shown = COUNTS.search((ROOT / "README.md").read_text())
+    levels = [row.claim for row in ROWS]
+    counted = [levels.count(level) for level in (Level.KILLED_BEFORE, Level.KILLED_AFTER, Level.SEEN)]
+
+    assert shown is not None
+    assert [int(each) for each in shown.groups()] == [levels.count(Level.ENFORCED), len(levels), *counted]
 
 
 def _environment() -> dict[str, str]:

@@ -16,6 +16,7 @@ from pratique import resources
 from pratique.backends.hooks import capability, mirrors, records, syscalls, tokens
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell
 from pratique.backends.hooks.tables import allow_key, cells, path_key
+from pratique.backends.lsm import mirrors as lsm_mirrors
 from pratique.managers.base import Pattern
 from pratique.words import Act, Action, Actor, Stage
 
@@ -41,6 +42,10 @@ MIRRORS = {
     "lost_label_record": mirrors.CLostLabel,
     "exec_record": mirrors.CExec,
     "net_record": mirrors.CNet,
+    "name_record": mirrors.CName,
+    "host_key": mirrors.CHostKey,
+    "host_allow": mirrors.CHostAllow,
+    "address_key": mirrors.CAddressKey,
     "file_record": mirrors.CFile,
     "ipc_record": mirrors.CIpc,
     "memory_record": mirrors.CMemory,
@@ -48,6 +53,11 @@ MIRRORS = {
     "guarded": mirrors.CGuarded,
     "allowed_key": mirrors.CAllowedKey,
     "path_key": mirrors.CPathKey,
+    "object": lsm_mirrors.CObject,
+    "name_key": lsm_mirrors.CNameKey,
+    "glob_key": lsm_mirrors.CGlobKey,
+    "glob": lsm_mirrors.CGlob,
+    "settings": lsm_mirrors.CSettings,
 }
 
 
@@ -96,13 +106,17 @@ def _enum(btf: list[dict[str, Any]], name: str) -> list[int]:
         ("label_flag", [mirrors.PENDING, mirrors.MIXED, mirrors.OFF]),
         ("origin_flag", [mirrors.TAINTED]),
         ("exec_flag", [mirrors.TRUNCATED, mirrors.EXEC_PENDING, mirrors.UNREAD, mirrors.BEGAN]),
-        ("net_flag", [mirrors.ALLOWED, mirrors.SEND, mirrors.SOCKET]),
+        ("net_flag", [mirrors.ALLOWED, mirrors.SEND, mirrors.SOCKET, mirrors.MALFORMED]),
         ("code_bit", [1 << bit for bit in range(5)]),
         ("code_group", list(range(len(CODE_GROUPS) + 1))),
         ("memory_how", list(range(1, len(mirrors.MEMORY_HOW)))),
         ("token_role", list(range(tokens.INTERPRETER, tokens.BARE + 1))),
         ("watch_kind", [0, *range(syscalls._PATH, syscalls._FILTERED + 1)]),
-        ("allowed_use", [mirrors.ALLOWED_WRITE, mirrors.ALLOWED_IPC, mirrors.ALLOWED_EXEC]),
+        (
+            "allowed_use",
+            [mirrors.ALLOWED_WRITE, mirrors.ALLOWED_IPC, mirrors.ALLOWED_EXEC, mirrors.ALLOWED_READ],
+        ),
+        ("object_flag", [int(flag) for flag in lsm_mirrors.Below]),
         ("counter", list(range(len(mirrors.COUNTERS)))),
     ],
 )

@@ -251,6 +251,19 @@ def test_detect_and_sequence_rules_are_audited() -> None:
     ]
 
 
+def test_a_detection_would_have_refused_nothing() -> None:
+    """In audit mode the act says what would have been refused; the rule that only looks on says nothing of it."""
+    sweep = sample.Rule("sweep", "t", "high", "e", detect={"act": "file.read"})
+    read = sample.rule("read-secrets", Act.FILE_READ, "secrets.aws")
+    run = sample.started(sample.run(policy=sample.policy(read, sweep, mode="audit")))
+    said = {"would": Action.DENY, "rule": "read-secrets", "groups": ("secrets.aws",)}
+    target = {"path": f"{sample.HOME}/.aws/credentials"}
+    run.add(sample.acted(4121, Act.FILE_READ, Action.AUDIT, target, **said))
+
+    found = {each.rule: (each.action, each.would) for each in run.summary().findings}
+    assert found == {"read-secrets": (Action.AUDIT, Action.DENY), "sweep": (Action.AUDIT, None)}
+
+
 def test_counts_are_by_actor_and_the_backends_win() -> None:
     """Our own count says who connected; the kernel's totals are the ones reported."""
     summary = sample.refused(sample.started(sample.run())).summary()
@@ -258,6 +271,19 @@ def test_counts_are_by_actor_and_the_backends_win() -> None:
     assert summary.counts["exec"] == 9
     assert summary.counts["connect"] == 2
     assert summary.by_actor[Act.NET_CONNECT.word, Actor.MANAGER] == 1
+
+
+def test_a_folded_connect_counts_as_many_as_it_stands_for() -> None:
+    """Loops that the kernel tells with a number are in the totals, by actor and by peer."""
+    run = sample.started(sample.run())
+    target = {"address": "127.0.0.1", "port": 9}
+    for times in (1, 19_999):
+        run.add(sample.acted(4130, Act.NET_CONNECT, Action.ALLOW, target, times=times))
+
+    summary = run.summary()
+
+    assert summary.counts["connect"] == 20_000
+    assert [count for peer, count in summary.egress.items() if peer.port == 9] == [20_000]
 
 
 def test_adding_is_cheap() -> None:

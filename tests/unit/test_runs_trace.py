@@ -58,6 +58,16 @@ def test_replay_judges_by_the_rules_given(tmp_path: Path) -> None:
     assert [(each.rule, each.action) for each in found] == [("read-secrets", Action.AUDIT)]
 
 
+def test_numbers_of_folded_acts_are_kept(tmp_path: Path) -> None:
+    """What one event stands for is in its trace."""
+    run = sample.started(sample.run(record=True))
+    run.add(sample.acted(4121, Act.NET_CONNECT, Action.ALLOW, {"address": "127.0.0.1", "port": 9}, times=7))
+
+    again = trace.replay(recorded(tmp_path / "t", run), sample.policy(), sample.MANAGERS)[0]
+
+    assert again.egress == run.summary().egress
+
+
 def test_a_trace_is_redacted(tmp_path: Path) -> None:
     """It is an output like any other."""
     run = sample.started(sample.run(record=True, environment={"A_SECRET": "canary1"}))

@@ -1,15 +1,10 @@
 """The closed lists of words have the same names and numbers in Python and in the wire format."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from pratique import words
 from pratique.api.v1 import words_pb2
 
-ROOT = Path(__file__).parents[2]
 LISTS = [words.Actor, words.Stage, words.Act, words.Action, words.Level, words.Quality, words.Verdict]
 
 
@@ -41,22 +36,3 @@ def test_a_word_of_another_list_is_refused_with_the_choices() -> None:
     """A typing mistake is answered with the words that exist."""
     with pytest.raises(ValueError, match=r"'file\.reed' is none of exec, exec\.map, file\.read"):
         words.Act.parse("file.reed")
-
-
-def test_generated_code_is_current(tmp_path: Path) -> None:
-    """The committed code is what `make proto` makes of the committed definitions."""
-    sources = sorted(path.relative_to(ROOT / "proto") for path in (ROOT / "proto").rglob("*.proto"))
-    command = [
-        sys.executable,
-        "-m",
-        "grpc_tools.protoc",
-        "-Iproto",
-        f"--python_out={tmp_path}",
-        f"--pyi_out={tmp_path}",
-    ]
-    subprocess.run([*command, *(f"proto/{source}" for source in sources)], cwd=ROOT, check=True, timeout=60)
-
-    made = {path.relative_to(tmp_path): path.read_text() for path in sorted(tmp_path.rglob("*.py*"))}
-
-    assert made
-    assert made == {path: (ROOT / "agent" / path).read_text() for path in made}

@@ -39,6 +39,8 @@ class Decoys:
     tcp6: tuple[str, int]
     udp: tuple[str, int]
     dns: tuple[str, int]
+    resolver: tuple[str, int]
+    """What the host is set up with; `dns` is another."""
     abstract: str
     memory: int
     """Pid of a process outside with the canary in its environment."""
@@ -60,7 +62,7 @@ class Decoys:
     def load(cls, home: Path) -> "Decoys":
         """Read the description of the decoys in `home`."""
         fields = json.loads((home / "decoys.json").read_text())
-        for name in ("tcp4", "tcp6", "udp", "dns"):
+        for name in ("tcp4", "tcp6", "udp", "dns", "resolver"):
             fields[name] = tuple(fields[name])
         return cls(**fields | {"home": home})
 
@@ -248,12 +250,14 @@ def _udp(decoys: Decoys, _: Path) -> None:
 
 @_attempt("net.connect.raw")
 def _raw(_: Decoys, evidence: Path) -> None:
+    _with_privilege()
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as opened:
         evidence.write_text(str(opened.family))
 
 
 @_attempt("net.connect.packet")
 def _packet(_: Decoys, evidence: Path) -> None:
+    _with_privilege()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as opened:
         evidence.write_text(str(opened.family))
 
@@ -262,6 +266,13 @@ def _packet(_: Decoys, evidence: Path) -> None:
 def _dns(decoys: Decoys, _: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
         resolver.connect(decoys.dns)
+        resolver.send(_QUESTION)
+
+
+@_attempt("net.dns.name")
+def _name(decoys: Decoys, _: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+        resolver.connect(decoys.resolver)
         resolver.send(_QUESTION)
 
 
@@ -334,6 +345,7 @@ def _unshare(_: Decoys, evidence: Path) -> None:
 
 @_attempt("mount")
 def _mount(decoys: Decoys, evidence: Path) -> None:
+    _with_privilege()
     place = str(decoys.home / "run")
     syscalls.mount(place, place, syscalls.MS_BIND)
     evidence.write_text(place)
@@ -344,6 +356,12 @@ def _ring(_: Decoys, evidence: Path) -> None:
     parameters = ctypes.create_string_buffer(120)
     ring = syscalls.call("io_uring_setup", 1, parameters)
     evidence.write_text(str(Path(f"/proc/self/fd/{ring}").readlink()))
+
+
+def _with_privilege() -> None:
+    """Get the privilege that an act needs as anybody may: over namespaces of one's own."""
+    if os.geteuid() != 0:
+        syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
 
 
 def _planted(decoys: Decoys, evidence: Path) -> Path:

@@ -15,6 +15,8 @@ class Support(NamedTuple):
     ok: bool
     why: str = ""
     mend: str = ""
+    lasting: bool = False
+    """A no that only another boot changes: it need not be asked again."""
 
 
 class Host(NamedTuple):
@@ -26,6 +28,8 @@ class Host(NamedTuple):
     """What `.` stands for in groups."""
     patterns: Sequence[Pattern]
     """How managers are recognised at exec."""
+    resolvers: Sequence[str] = ()
+    """Addresses of the resolvers that this host is set up with: questions to them are judged by name."""
 
 
 class Command(NamedTuple):

@@ -1,5 +1,6 @@
 """Which backend guards a run: the first that refuses something here, unless one is asked for."""
 
+import os
 from importlib import import_module
 
 from pratique.backends.base import Backend, Host, HostBackend, Support
@@ -7,26 +8,32 @@ from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 
 # Strongest first. Adding a backend is a line here and a package beside this file.
-_BACKENDS = {"hooks": "pratique.backends.hooks.backend:HooksBackend"}
+_BACKENDS = {
+    "lsm": "pratique.backends.lsm.backend:LsmBackend",
+    "hooks": "pratique.backends.hooks.backend:HooksBackend",
+    "rootless": "pratique.backends.rootless.backend:RootlessBackend",
+}
+_OF_ROOT = ("lsm", "hooks")
 _WHOLE_HOST = {"hooks": "pratique.backends.hooks.whole_host:WholeHost"}
-_PLANNED = ("lsm", "rootless")
 
 
-def choose(name: str, host: Host) -> Backend:
-    """The backend called `name`, or the first supported one for `auto`; `GuardError` says what each lacks."""
-    if name in _PLANNED:
-        raise GuardError(
-            f"the {name} backend is not available in this version", "use --backend hooks, as root"
-        )
+def choose(name: str, host: Host) -> tuple[Backend, list[str]]:
+    """The backend called `name`, or the first supported one for `auto`, and what is to be said of the choice.
+
+    `GuardError` says what each lacks.
+    """
     whys = []
     for candidate in _BACKENDS if name == "auto" else (name,):
+        if (refused := _unprivileged(candidate)) is not None:
+            whys.append((candidate, refused))
+            continue
         backend = _load(candidate, host)
-        support = _supported(backend)
+        support = supported(backend)
         if support.ok:
-            return backend
+            return backend, [f"guarded by the {candidate} backend: {other} {why.why}" for other, why in whys]
         whys.append((candidate, support))
     what = "; ".join(f"{candidate}: {support.why}" for candidate, support in whys)
-    raise GuardError(f"no backend can guard here ({what}); nothing was started", whys[0][1].mend)
+    raise GuardError(f"no backend can guard here ({what}); nothing was started", whys[-1][1].mend)
 
 
 def every(host: Host) -> list[Backend]:
@@ -40,17 +47,26 @@ def whole_host(host: Host) -> HostBackend:
     for name, place in _WHOLE_HOST.items():
         module, _, attribute = place.partition(":")
         backend: HostBackend = getattr(import_module(module), attribute)(host)
-        support = _supported(backend)
+        support = supported(backend)
         if support.ok:
             return backend
         lacks.append((f"{name}: {support.why}", support.mend))
     raise GuardError(f"no backend can guard this host ({'; '.join(why for why, _ in lacks)})", lacks[0][1])
 
 
-def _supported(backend: Backend) -> Support:
-    """A yes is remembered for this boot; a no is asked again, since it may have been mended."""
+def _unprivileged(name: str) -> Support | None:
+    """Why a backend need not be tried by who is not root: to load one costs a start-up."""
+    if name in _OF_ROOT and os.geteuid() != 0:
+        return Support(ok=False, why="needs root", mend="run pratique as root, or with sudo")
+    return None
+
+
+def supported(backend: Backend) -> Support:
+    """Whether it works here. A yes is remembered for this boot; a no is asked again where it may have been mended."""
     found = remembered(
-        f"support-{backend.name}", lambda: backend.supported()._asdict(), lambda value: value["ok"]
+        f"support-{backend.name}",
+        lambda: backend.supported()._asdict(),
+        lambda value: value["ok"] or value["lasting"],
     )
     return Support(**found)
 

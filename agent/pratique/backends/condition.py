@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pratique import host
+from pratique.backends.lsm import pins
 
 _GUARDIAN = "pratique-guard"
 
@@ -13,7 +14,9 @@ _GUARDIAN = "pratique-guard"
 def facts() -> dict[str, str]:
     """What people need to know to mend a gap; `unknown` where the host does not say."""
     return {
-        "user": "root" if os.geteuid() == 0 else f"uid {os.geteuid()}: the hooks backend needs root",
+        "user": "root"
+        if os.geteuid() == 0
+        else f"uid {os.geteuid()}: the rootless backend guards; hooks needs root",
         "kernel types (BTF)": "present" if Path("/sys/kernel/btf/vmlinux").exists() else "missing",
         "cgroup v2": _cgroup2() or "not mounted",
         "pid namespace": _pid_namespace(),
@@ -41,9 +44,9 @@ def _orphans() -> Iterator[str]:
 
 
 def _pins() -> Iterator[str]:
-    root = Path("/sys/fs/bpf")
-    with suppress(OSError):
-        yield from (f"pinned object {path}" for path in root.glob("pratique*"))
+    for folder in pins.abandoned():
+        count = len(pins.labelled(folder))
+        yield f"{folder}: its agent is gone, {count} processes are still refused; `pratique doctor --cleanup`"
 
 
 def _cgroup2() -> str | None:

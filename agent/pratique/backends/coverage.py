@@ -3,7 +3,8 @@
 Claims are what the mechanisms of a wrapped run can promise; `proof` lowers a row to what it observes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pratique.backends import proof
 from pratique.backends.base import Backend, Host
@@ -21,9 +22,19 @@ _AT_OPEN = "killed when the open returns, before the first write"
 _AT_EXEC = "killed at exec, before its first instruction"
 
 
-def prove(backend_factory: Callable[[Host], Backend]) -> list[Coverage]:
+def prove(
+    backend_factory: Callable[[Host], Backend], rows: Sequence[Attempt] | None = None
+) -> list[Coverage]:
     """Try every row on a backend made for the decoys; `GuardError` when it cannot be started."""
-    return proof.prove(backend_factory, ROWS)
+    return proof.prove(backend_factory, ROWS if rows is None else rows)
+
+
+def rows(claims: Mapping[str, tuple[Level, str]]) -> list[Attempt]:
+    """The same rows with the claims of another backend."""
+    return [
+        replace(row, claim=claims[row.id][0], reason=claims[row.id][1]) if row.id in claims else row
+        for row in ROWS
+    ]
 
 
 def _left(name: str) -> Witness:
@@ -112,7 +123,9 @@ ROWS: tuple[Attempt, ...] = (
     _net("net.connect.udp", "UDP", "udp"),
     _kernel("net.connect.raw", Act.NET_CONNECT, "raw sockets", _CGROUP),
     _kernel("net.connect.packet", Act.NET_CONNECT, "packet sockets and exotic families", _FILTER),
-    Attempt("net.dns", Act.NET_DNS, "UDP to port 53", _E, _CGROUP, _heard("dns")),
+    Attempt("net.dns", Act.NET_DNS, "another resolver than the host's", _E, _CGROUP, _heard("dns")),
+    Attempt("net.dns.name", Act.NET_DNS, "a name, of the host's resolver", _E,
+            "the question is read, and refused in the send", _heard("resolver")),
     Attempt("net.listen", Act.NET_LISTEN, "TCP", Level.SEEN, "audited", _left("net.listen")),
     Attempt("ipc.connect", Act.IPC_CONNECT, "a broker that runs", _E, "masked as if absent",
             _heard("broker")),
@@ -131,4 +144,44 @@ ROWS: tuple[Attempt, ...] = (
     _kernel("mount", Act.MOUNT, "any", _FILTER),
     _kernel("ring", Act.RING, "io_uring", _FILTER),
 )  # fmt: skip
-"""Every row; each act of the closed list has at least one."""
+"""Every row of `hooks`; each act of the closed list has at least one."""
+
+_HOOKS_OF_LSM = {
+    "file.read": "file_open",
+    "file.write": "file_open",
+    "file.create": "path_mknod, path_mkdir",
+    "file.rename": "path_rename",
+    "file.link": "path_link, path_symlink",
+    "file.remove": "path_unlink, path_rmdir",
+    "file.truncate": "path_truncate, file_truncate",
+    "file.setattr": "path_chmod, path_chown",
+    "exec": "bprm_check_security",
+    "exec.map": "mmap_file, file_mprotect",
+    "priv.gain": "bprm_check_security",
+    "ipc.connect": "unix_stream_connect, unix_may_send",
+    "proc.memory": "ptrace_access_check",
+    "proc.signal": "task_kill",
+    "kernel.bpf": "bpf, perf_event_open",
+    "ns.enter": "userns_create",
+    "mount": "sb_mount, move_mount",
+    "ring": "inode_init_security_anon; acts on a ring meet every other hook",
+}
+_SEEN_BY_LSM = {
+    "exec.fresh": "audited: installers do this",
+    "exec.map": "audited where a rule asks for it",
+    "net.listen": "audited",
+}
+
+
+def _in_kernel(row: Attempt) -> Attempt:
+    if row.id in _SEEN_BY_LSM:
+        return replace(row, claim=Level.SEEN, reason=_SEEN_BY_LSM[row.id])
+    if row.id == "net.connect.packet":
+        return replace(row, reason="socket_create")
+    if row.act.word not in _HOOKS_OF_LSM:
+        return row
+    return replace(row, claim=_E, reason=_HOOKS_OF_LSM[row.act.word])
+
+
+LSM_ROWS = tuple(map(_in_kernel, ROWS))
+"""The same rows where the kernel itself answers."""

@@ -8,7 +8,7 @@ import socket
 import stat
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -58,7 +58,12 @@ class Ground:
 
     def host(self) -> Host:
         """Describe the decoy home as the machine to guard."""
-        return Host(homes=[str(self.home)], project=str(self.home), patterns=())
+        return Host(
+            homes=[str(self.home)],
+            project=str(self.home),
+            patterns=(),
+            resolvers=[self.decoys.resolver[0]],
+        )
 
     def open_late_broker(self) -> None:
         """Start a broker after the static layer is set: it is not masked."""
@@ -138,8 +143,8 @@ class Ground:
         self._abstract = self._bind(socket.AF_UNIX, f"\0{self._abstract_name}")
         # Either may be impossible here; the control then fails, and the row says so.
         self._tcp6 = self._bind_if_possible(socket.AF_INET6, ("::1", 0))
-        tried = (self._bind_if_possible(socket.AF_INET, (each, 53), socket.SOCK_DGRAM) for each in _RESOLVERS)
-        self._dns = next((server for server in tried if server is not None), None)
+        free = iter(_RESOLVERS)
+        self._dns, self._resolver = self._bind_resolver(free), self._bind_resolver(free)
 
     def _bind(self, family: int, address: object, kind: int = socket.SOCK_STREAM) -> socket.socket:
         server = self._stack.enter_context(socket.socket(family, kind))
@@ -156,6 +161,10 @@ class Ground:
             return self._bind(family, address, kind)
         except OSError:
             return None
+
+    def _bind_resolver(self, free: Iterator[str]) -> socket.socket | None:
+        tried = (self._bind_if_possible(socket.AF_INET, (each, 53), socket.SOCK_DGRAM) for each in free)
+        return next((server for server in tried if server is not None), None)
 
     def _start_victims(self) -> None:
         self._memory = self._victim()
@@ -177,6 +186,7 @@ class Ground:
             tcp6=self._tcp6.getsockname()[:2] if self._tcp6 else ("::1", 9),
             udp=self._udp.getsockname(),
             dns=self._dns.getsockname() if self._dns else (_RESOLVERS[0], 53),
+            resolver=self._resolver.getsockname() if self._resolver else (_RESOLVERS[0], 53),
             abstract=self._abstract_name,
             memory=self._memory.pid,
             target=self._target.pid,
@@ -243,7 +253,7 @@ def _rows() -> tuple[Row, ...]:
         (Act.NET_CONNECT, "net.global"),
         (Act.NET_CONNECT, "net.raw-socket"),
     ]
-    audited = [(Act.EXEC, "code.fresh"), (Act.NET_LISTEN, "*")]
+    audited = [(Act.EXEC, "code.fresh"), (Act.EXEC_MAP, "code.fresh"), (Act.NET_LISTEN, "*")]
     return (
         *(_row(act, group, Action.DENY) for act, group in denied),
         *(_row(act, group, Action.AUDIT) for act, group in audited),

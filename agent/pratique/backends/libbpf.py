@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pratique.errors import GuardError
 
@@ -44,6 +45,12 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "bpf_obj_get_info_by_fd": (c_int, (c_int, c_void_p, c_void_p)),
     "bpf_link__fd": (c_int, (c_void_p,)),
     "bpf_link__destroy": (c_int, (c_void_p,)),
+    "bpf_link__pin": (c_int, (c_void_p, c_char_p)),
+    "bpf_program__set_autoload": (c_int, (c_void_p, ctypes.c_bool)),
+    "btf__load_vmlinux_btf": (c_void_p, ()),
+    "btf__find_by_name_kind": (c_int, (c_void_p, c_char_p, c_uint32)),
+    "btf__type_by_id": (c_void_p, (c_void_p, c_uint32)),
+    "btf__free": (None, (c_void_p,)),
     "ring_buffer__new": (c_void_p, (c_int, c_void_p, c_void_p, c_void_p)),
     "ring_buffer__poll": (c_int, (c_void_p, c_int)),
     "ring_buffer__consume": (c_int, (c_void_p,)),
@@ -85,6 +92,12 @@ class Map:
     def __init__(self, fd: int, key_size: int, value_size: int) -> None:
         self.fd = fd
         self._key_size, self._value_size = key_size, value_size
+
+    def pin(self, path: Path) -> None:
+        """Keep it, whoever dies, until the name is removed."""
+        result = library().bpf_obj_pin(self.fd, os.fsencode(path))
+        if result:
+            raise OSError(-result, os.strerror(-result), str(path))
 
     def lookup(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
@@ -142,11 +155,55 @@ class Link:
         """Its descriptor, to be kept open by whoever must outlive the agent."""
         return int(library().bpf_link__fd(self._pointer))
 
+    def pin(self, path: Path) -> None:
+        """Keep the program attached, whoever dies, until the name is removed."""
+        result = library().bpf_link__pin(self._pointer, os.fsencode(path))
+        if result:
+            raise OSError(-result, os.strerror(-result), str(path))
+
     def close(self) -> None:
-        """Detach; safe to call twice."""
+        """Detach, unless it is pinned; safe to call twice."""
         pointer, self._pointer = self._pointer, None
         if pointer is not None:
             library().bpf_link__destroy(pointer)
+
+
+_BTF_FUNCTION = 12
+_BTF_TYPE_INFO, _BTF_TYPE_REFERS = 1, 2
+_BTF_MEMBERS = 0xFFFF
+
+
+class KernelTypes:
+    """The types of the running kernel: which functions it has, and with how many arguments."""
+
+    def __init__(self) -> None:
+        self._pointer: int | None = library().btf__load_vmlinux_btf()
+        if self._pointer is None:
+            raise GuardError(
+                "this kernel does not describe its types", "use one with CONFIG_DEBUG_INFO_BTF=y"
+            )
+
+    def arguments(self, function: str) -> int | None:
+        """How many arguments a function takes; None when there is no such function."""
+        found = library().btf__find_by_name_kind(self._pointer, function.encode(), _BTF_FUNCTION)
+        if found < 0:
+            return None
+        prototype = self._words(found)[_BTF_TYPE_REFERS]
+        return int(self._words(prototype)[_BTF_TYPE_INFO]) & _BTF_MEMBERS
+
+    def close(self) -> None:
+        """Free them; safe to call twice."""
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None:
+            library().btf__free(pointer)
+
+    def _words(self, number: int) -> Any:
+        """The three words every type starts with."""
+        return (c_uint32 * 3).from_address(library().btf__type_by_id(self._pointer, number))
+
+
+_INFO_BYTES = 232
+_MISSED_AT, _VERIFIED_AT = 208, 216
 
 
 class Object:
@@ -164,6 +221,18 @@ class Object:
     def resize(self, name: str, entries: int) -> None:
         """Set how many entries (ring buffer: bytes) map `name` holds; before `load` only."""
         library().bpf_map__set_max_entries(self._map(name), entries)
+
+    def leave_out(self, name: str) -> None:
+        """Do not load a program; before `load` only."""
+        library().bpf_program__set_autoload(self._program(name), False)
+
+    def verified(self, name: str) -> int:
+        """How many instructions the kernel followed to accept a loaded program."""
+        return c_uint32.from_buffer(self._info(name), _VERIFIED_AT).value
+
+    def missed(self, name: str) -> int:
+        """How often a program was passed over because it was running already on that processor."""
+        return c_uint64.from_buffer(self._info(name), _MISSED_AT).value
 
     def load(self) -> None:
         """Give everything to the kernel; OSError with the kernel's reason if it refuses."""
@@ -206,6 +275,13 @@ class Object:
             raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
         return Link(pointer)
 
+    def _info(self, name: str) -> "ctypes.Array[ctypes.c_char]":
+        info, size = ctypes.create_string_buffer(_INFO_BYTES), c_uint32(_INFO_BYTES)
+        fd = library().bpf_program__fd(self._program(name))
+        if library().bpf_obj_get_info_by_fd(fd, info, byref(size)):
+            raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
+        return info
+
     def _map(self, name: str) -> int:
         return self._named("map", name, library().bpf_object__find_map_by_name)
 
@@ -219,6 +295,14 @@ class Object:
                 f"{self.path.name} has no {what} {name}", "run make -C probes, or reinstall pratique"
             )
         return pointer
+
+
+def pinned(path: Path) -> int:
+    """A descriptor of what is pinned there."""
+    fd = int(library().bpf_obj_get(os.fsencode(path)))
+    if fd < 0:
+        raise OSError(-fd, os.strerror(-fd), str(path))
+    return fd
 
 
 def read_iterator(link: Link) -> bytes:

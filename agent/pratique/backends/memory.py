@@ -59,7 +59,13 @@ def _key() -> list[object]:
     spaces = [Path("/proc/self/ns", name).stat().st_ino for name in ("pid", "cgroup", "user")]
     files = [*resources.probes().glob("*.bpf.o"), *_MANAGERS.glob("*/data.toml")]
     built = [path.stat().st_mtime_ns for path in sorted(files)]
-    return [host.boot_id(), __version__, os.geteuid(), *spaces, built]
+    return [host.boot_id(), __version__, os.geteuid(), *spaces, built, _powers()]
+
+
+def _powers() -> list[str]:
+    """What this process may do: root in a container may find another answer than root."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line for line in lines if line.startswith(("CapEff:", "Seccomp:"))]
 
 
 def coverage(backend: Backend) -> list[Coverage]:

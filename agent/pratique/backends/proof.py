@@ -27,6 +27,9 @@ _SIGKILL = 9
 _PACKAGE = Settlement(Actor.PACKAGE, Stage.SCRIPT, new_origin=True, reason="coverage proof")
 _SOURCE = str(Path(__file__).parents[2])
 
+UNTRIED = "could not be tried here"
+"""How the reason of a row begins whose control failed: without the guard it did not happen either."""
+
 Witness = Callable[[Ground], bool]
 """Whether the act happened, seen from outside the guard."""
 
@@ -57,6 +60,8 @@ class Trial:
     happened: bool
     told: bool = False
     """An event of the backend told of it."""
+    refused: bool = False
+    """And said that it was refused: a program in between may have kept the error from its author."""
 
 
 def observed(trial: Trial) -> Level:
@@ -66,7 +71,7 @@ def observed(trial: Trial) -> Level:
         return Level.BLIND
     if outcome.signal == _SIGKILL:
         return Level.KILLED_AFTER if trial.happened else Level.KILLED_BEFORE
-    if not trial.happened and outcome.error:
+    if not trial.happened and (outcome.error or trial.refused):
         return Level.ENFORCED
     return Level.SEEN if trial.happened and trial.told else Level.BLIND
 
@@ -74,7 +79,7 @@ def observed(trial: Trial) -> Level:
 def judge(attempt: Attempt, control: Trial, guarded: Trial) -> Coverage:
     """Turn a pair of trials into a row: the weaker of what was observed and what is claimed."""
     if not control.happened:
-        return _row(attempt, Level.BLIND, f"could not be tried here: {_why(control)}")
+        return _row(attempt, Level.BLIND, f"{UNTRIED}: {_why(control)}")
     level = max(observed(guarded), attempt.claim)
     if level == attempt.claim:
         return _row(attempt, level, attempt.reason)
@@ -91,9 +96,11 @@ def prove(backend_factory: Callable[[Host], Backend], attempts: Sequence[Attempt
 
 
 class _PrivateMounts:
-    """The control's only confinement: what it mounts is gone with it."""
+    """The control's only confinement: what it mounts is gone with it. Without privilege it can mount nothing."""
 
     def enter(self) -> None:
+        if os.geteuid() != 0:
+            return
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.mount("none", "/", syscalls.MS_REC | syscalls.MS_SLAVE)
 
@@ -161,14 +168,13 @@ def _trials(ground: Ground, attempts: Sequence[Attempt], events: Sequence[Event]
     for line in (ground.evidence("outcomes") or "").splitlines():
         name, pid, error, signal = json.loads(line)
         outcomes[name] = Outcome(pid, error, signal)
-    return {
-        attempt.id: Trial(
-            outcomes.get(attempt.id),
-            attempt.witness(ground),
-            any(_tells(event, attempt, outcomes.get(attempt.id)) for event in events),
-        )
-        for attempt in attempts
-    }
+    return {attempt.id: _trial(ground, attempt, outcomes.get(attempt.id), events) for attempt in attempts}
+
+
+def _trial(ground: Ground, attempt: Attempt, outcome: Outcome | None, events: Sequence[Event]) -> Trial:
+    telling = [event for event in events if _tells(event, attempt, outcome)]
+    refused = any(event.level is Level.ENFORCED for event in telling)
+    return Trial(outcome, attempt.witness(ground), bool(telling), refused)
 
 
 def _tells(event: Event, attempt: Attempt, outcome: Outcome | None) -> bool:

@@ -15,12 +15,14 @@ from pratique.backends import syscalls
 
 ALLOW = 0x7FFF0000
 KILL_PROCESS = 0x80000000
+NOTIFY = 0x7FC00000
 _ERRNO = 0x00050000
 
 _LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 _IF_AT_LEAST = 0x35
 _IF_ANY_BIT = 0x45
+_AND = 0x54
 _RETURN = 0x06
 
 _NUMBER_AT = 0  # offsets in struct seccomp_data
@@ -40,7 +42,7 @@ _REFUSED = (
     *("open_tree", "open_tree_attr", "move_mount", "mount_setattr"),
 )
 _FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
-_NEW_NAMESPACE = (
+NEW_NAMESPACE = (
     syscalls.CLONE_NEWNS
     | syscalls.CLONE_NEWCGROUP
     | syscalls.CLONE_NEWUTS
@@ -56,6 +58,24 @@ MARK_ERRNO = errno.EDOTDOT
 _SET_MODE_FILTER = 1
 _NEW_LISTENER = 8
 
+NOTIFIED = (
+    *("open", "creat", "openat", "openat2", "execve", "execveat"),
+    *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
+    *("unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "truncate", "chmod", "fchmodat", "fchmodat2"),
+    *("connect", "sendmsg", "sendmmsg", "listen"),
+    *("fork", "vfork"),
+    *("process_vm_readv", "process_vm_writev", "pidfd_getfd", "io_uring_setup"),
+    *_REFUSED,
+)
+"""What the supervisor of the `rootless` backend is asked about each time, where the machine has such a call."""
+SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
+"""The same where Landlock does not scope signals."""
+_TRACE_ME = 0
+_ADDRESS_OF_SENDTO = 4
+_STREAM_AND_DATAGRAM = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+_TYPE_BITS = 0xF
+_USUAL_PROTOCOLS = (0, socket.IPPROTO_TCP, socket.IPPROTO_UDP, 262)  # 262 is MPTCP
+
 
 def program(machine: str = os.uname().machine) -> bytes:
     """Build the filter for a machine's own system calls; `GuardError` for a machine without a table."""
@@ -64,13 +84,40 @@ def program(machine: str = os.uname().machine) -> bytes:
     parts += [_when(number[name], _fail(errno.ENOSYS)) for name in _ABSENT]
     parts += [_when(number[name], _fail(errno.EPERM)) for name in _REFUSED]
     # In clone the low byte is the exit signal, so only unshare can ask for a time namespace.
-    parts.append(_when(number["clone"], _fail_on_bits(0, _NEW_NAMESPACE, errno.EPERM)))
-    unshared = _NEW_NAMESPACE | syscalls.CLONE_NEWTIME
+    parts.append(_when(number["clone"], _fail_on_bits(0, NEW_NAMESPACE, errno.EPERM)))
+    unshared = NEW_NAMESPACE | syscalls.CLONE_NEWTIME
     parts.append(_when(number["unshare"], _fail_on_bits(0, unshared, errno.EPERM)))
     parts.append(_when(number["socket"], _fail_unless(0, _FAMILIES, errno.EAFNOSUPPORT)))
     parts.append(_when(number["seccomp"], _refuse_listener()))
     parts.append(_return(ALLOW))
     return b"".join(parts)
+
+
+def listening(machine: str = os.uname().machine, *, signals: bool = False) -> bytes:
+    """Build the filter of the `rootless` backend: it hands over to a listener what must be decided or told of.
+
+    `signals`: those as well. Only the registers decide here what is handed over, so nothing can be changed behind it.
+    """
+    number = syscalls.numbers(machine)
+    parts = [_prologue(machine), _prctl(number)]
+    parts += [_when(number[name], _fail(errno.ENOSYS)) for name in _ABSENT if name not in NOTIFIED]
+    notified = (*NOTIFIED, *SIGNALS) if signals else NOTIFIED
+    parts += [_when(number[name], _return(NOTIFY)) for name in notified if name in number]
+    parts.append(_when(number["clone"], _notify_of_processes()))
+    parts.append(_when(number["unshare"], _notify_on_bits(0, NEW_NAMESPACE | syscalls.CLONE_NEWTIME)))
+    parts.append(_when(number["sendto"], _notify_if_set(_ADDRESS_OF_SENDTO)))
+    parts.append(_when(number["ptrace"], _notify_unless(0, (_TRACE_ME,))))
+    parts.append(_when(number["socket"], _notify_unusual_socket()))
+    parts.append(_when(number["seccomp"], _refuse_listener()))
+    parts.append(_return(ALLOW))
+    return b"".join(parts)
+
+
+def _prctl(number: Mapping[str, int]) -> bytes:
+    """The mark; and whoever wants to adopt orphans is told yes: ours is the only process they may come to."""
+    asked = _step(_IF_EQUAL, MARK_OPTION, 0, 1) + _fail(MARK_ERRNO)
+    adopter = _step(_IF_EQUAL, syscalls.PR_SET_CHILD_SUBREAPER, 0, 1) + _fail(0)
+    return _when(number["prctl"], _load_argument(0) + asked + adopter + _return(ALLOW))
 
 
 def mark(machine: str = os.uname().machine) -> bytes:
@@ -104,6 +151,40 @@ def _fail_on_bits(argument: int, bits: int, error: int) -> bytes:
 def _fail_unless(argument: int, values: tuple[int, ...], error: int) -> bytes:
     tests = b"".join(_step(_IF_EQUAL, value, 0, 1) + _return(ALLOW) for value in values)
     return _load_argument(argument) + tests + _fail(error)
+
+
+def _notify_on_bits(argument: int, bits: int) -> bytes:
+    return _load_argument(argument) + _step(_IF_ANY_BIT, bits, 0, 1) + _return(NOTIFY) + _return(ALLOW)
+
+
+def _notify_of_processes() -> bytes:
+    """A thread is its process's own matter; a new process or namespace is not."""
+    thread = _step(_IF_ANY_BIT, syscalls.CLONE_THREAD, 0, 1) + _return(ALLOW)
+    asked = _load_argument(0) + _step(_IF_ANY_BIT, NEW_NAMESPACE, 0, 1) + _return(NOTIFY)
+    return asked + thread + _return(NOTIFY)
+
+
+def _notify_unless(argument: int, values: tuple[int, ...]) -> bytes:
+    tests = b"".join(_step(_IF_EQUAL, value, 0, 1) + _return(ALLOW) for value in values)
+    return _load_argument(argument) + tests + _return(NOTIFY)
+
+
+def _notify_if_set(argument: int) -> bytes:
+    """A pointer that is not null, in either half."""
+    low = _load_argument(argument) + _step(_IF_EQUAL, 0, 1, 0) + _return(NOTIFY)
+    high = _load(_ARGUMENTS_AT + 8 * argument + 4) + _step(_IF_EQUAL, 0, 1, 0) + _return(NOTIFY)
+    return low + high + _return(ALLOW)
+
+
+def _notify_unusual_socket() -> bytes:
+    """Ask about any socket that is not local, netlink, TCP, UDP or MPTCP."""
+    local = _load_argument(0) + b"".join(
+        _step(_IF_EQUAL, family, 0, 1) + _return(ALLOW) for family in (socket.AF_UNIX, socket.AF_NETLINK)
+    )
+    internet = _step(_IF_EQUAL, socket.AF_INET, 2, 0) + _step(_IF_EQUAL, socket.AF_INET6, 1, 0)
+    kinds = _load_argument(1) + _step(_AND, _TYPE_BITS)
+    kinds += _step(_IF_EQUAL, _STREAM_AND_DATAGRAM[0], 2, 0) + _step(_IF_EQUAL, _STREAM_AND_DATAGRAM[1], 1, 0)
+    return local + internet + _return(NOTIFY) + kinds + _return(NOTIFY) + _notify_unless(2, _USUAL_PROTOCOLS)
 
 
 def _refuse_listener() -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pratique.errors import GuardError
 
 CLONE_NEWTIME = 0x00000080
+CLONE_THREAD = 0x00010000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -26,8 +27,10 @@ MS_REC = 0x4000
 MS_SLAVE = 0x80000
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
 
-_AT_FDCWD = -100
+AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 0x1
 _LANDLOCK_CREATE_RULESET_VERSION = 1
@@ -35,6 +38,9 @@ _LANDLOCK_RULE_PATH_BENEATH = 1
 _SECCOMP_SET_MODE_FILTER = 1
 # Speculation stays as it was for the command: the filter guards nothing inside its own address space.
 _SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
+_SECCOMP_FILTER_FLAG_NEW_LISTENER = 8
+# A caller whose call is being answered is woken by fatal signals only: no call is answered twice.
+_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 32
 
 # Numbers from 424 on are the same on every architecture.
 _COMMON = {
@@ -49,55 +55,114 @@ _COMMON = {
     "fsmount": 432,
     "fspick": 433,
     "clone3": 435,
+    "openat2": 437,
     "pidfd_getfd": 438,
     "mount_setattr": 442,
     "landlock_create_ruleset": 444,
     "landlock_add_rule": 445,
     "landlock_restrict_self": 446,
+    "fchmodat2": 452,
     "open_tree_attr": 467,
 }
 _NUMBERS: Mapping[str, Mapping[str, int]] = {
     "x86_64": _COMMON
     | {
+        "open": 2,
         "socket": 41,
+        "connect": 42,
+        "sendto": 44,
+        "sendmsg": 46,
+        "listen": 50,
         "clone": 56,
+        "fork": 57,
+        "vfork": 58,
+        "execve": 59,
+        "kill": 62,
+        "truncate": 76,
+        "rename": 82,
+        "mkdir": 83,
+        "rmdir": 84,
+        "creat": 85,
+        "link": 86,
+        "unlink": 87,
+        "symlink": 88,
+        "chmod": 90,
         "ptrace": 101,
+        "rt_sigqueueinfo": 129,
         "pivot_root": 155,
         "prctl": 157,
         "mount": 165,
         "umount2": 166,
         "init_module": 175,
         "delete_module": 176,
+        "tkill": 200,
+        "tgkill": 234,
         "kexec_load": 246,
+        "openat": 257,
+        "mkdirat": 258,
+        "unlinkat": 263,
+        "renameat": 264,
+        "linkat": 265,
+        "symlinkat": 266,
+        "fchmodat": 268,
         "unshare": 272,
+        "rt_tgsigqueueinfo": 297,
         "perf_event_open": 298,
         "open_by_handle_at": 304,
+        "sendmmsg": 307,
         "setns": 308,
+        "process_vm_readv": 310,
+        "process_vm_writev": 311,
         "finit_module": 313,
+        "renameat2": 316,
         "seccomp": 317,
         "kexec_file_load": 320,
         "bpf": 321,
+        "execveat": 322,
         "userfaultfd": 323,
     },
     "aarch64": _COMMON
     | {
+        "mkdirat": 34,
+        "unlinkat": 35,
+        "symlinkat": 36,
+        "linkat": 37,
+        "renameat": 38,
         "umount2": 39,
         "mount": 40,
         "pivot_root": 41,
+        "truncate": 45,
+        "fchmodat": 53,
+        "openat": 56,
         "unshare": 97,
         "kexec_load": 104,
         "init_module": 105,
         "delete_module": 106,
         "ptrace": 117,
+        "kill": 129,
+        "tkill": 130,
+        "tgkill": 131,
+        "rt_sigqueueinfo": 138,
         "prctl": 167,
         "socket": 198,
+        "listen": 201,
+        "connect": 203,
+        "sendto": 206,
+        "sendmsg": 211,
         "clone": 220,
+        "execve": 221,
+        "rt_tgsigqueueinfo": 240,
         "perf_event_open": 241,
         "open_by_handle_at": 265,
         "setns": 268,
+        "sendmmsg": 269,
+        "process_vm_readv": 270,
+        "process_vm_writev": 271,
         "finit_module": 273,
+        "renameat2": 276,
         "seccomp": 277,
         "bpf": 280,
+        "execveat": 281,
         "userfaultfd": 282,
         "kexec_file_load": 294,
     },
@@ -172,7 +237,7 @@ def make_readonly(target: str) -> None:
     """Make the mount at `target` and all mounts below it read-only; nosuid, nodev … stay as they are."""
     attributes = _MountAttributes(attr_set=_MOUNT_ATTR_RDONLY)
     size = ctypes.sizeof(attributes)
-    call("mount_setattr", _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, ctypes.byref(attributes), size)
+    call("mount_setattr", AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, ctypes.byref(attributes), size)
 
 
 def landlock_abi() -> int:
@@ -210,6 +275,22 @@ def install_filter(program: bytes) -> None:
     """Bind a seccomp program to this thread and its descendants; needs CAP_SYS_ADMIN or no-new-privs."""
     record = _FilterProgram(length=len(program) // 8, instructions=program)
     call("seccomp", _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_SPEC_ALLOW, ctypes.byref(record))
+
+
+def install_listener(program: bytes) -> int:
+    """Bind a seccomp program to this thread; the descriptor at which its notifications arrive (close-on-exec).
+
+    `OSError` EBUSY where another listener waits above this thread already.
+    """
+    record = _FilterProgram(length=len(program) // 8, instructions=program)
+    flags = _SECCOMP_FILTER_FLAG_SPEC_ALLOW | _SECCOMP_FILTER_FLAG_NEW_LISTENER
+    for more in (_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, 0):
+        try:
+            return call("seccomp", _SECCOMP_SET_MODE_FILTER, flags | more, ctypes.byref(record))
+        except OSError as error:
+            if error.errno != errno.EINVAL or not more:
+                raise
+    raise AssertionError
 
 
 def pidfd_getfd(pidfd: int, descriptor: int) -> int:

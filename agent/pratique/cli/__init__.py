@@ -31,8 +31,10 @@ COMMANDS = {
     "policy": "check the policy in force here, trust a project's file",
     "init": "write a first pratique.toml into the project",
     "learn": "propose the [[allow]] stanzas that a run needs, as a diff",
+    "enroll": "join a collector; until then nothing leaves this host",
+    "telemetry": "show what is sent to the collector, and what waits",
+    "uplink": "send what waits to the collector, and hear what it says",
 }
-PLANNED = ("enroll",)
 
 _DEFECT, _USAGE, _NO_GUARD, _INTERRUPTED, _NOBODY_READS = 1, 2, 125, 130, 141
 
@@ -61,10 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; exits as argparse does on `--help`, `--version` and mistakes."""
     asked = _asked(words)
-    if asked in PLANNED:
-        raise UsageError(
-            f"`pratique {asked}` is not available yet", "README.md lists what this version can do"
-        )
     args, unknown = _parser(asked).parse_known_args(words)
     if unknown:
         raise _unknown(asked, unknown[0])

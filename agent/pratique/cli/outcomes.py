@@ -12,9 +12,11 @@ from pratique.model import Coverage
 from pratique.policy.model import Policy
 from pratique.runs import report as reports
 from pratique.runs import text, trace, verdict
+from pratique.runs.escape import harmless_line, visible
 from pratique.runs.run import Run
 from pratique.runs.store import ReportFile, Store
 from pratique.session import Outcome, Request
+from pratique.telemetry.place import Place
 from pratique.words import Action
 
 _NOTICED = 1.0
@@ -39,6 +41,7 @@ def tell(
     if record is not None:
         trace.write(record, outcome.run, ending)
     text.write(told, sys.stderr, quiet=quiet)
+    _hand_over(outcome, told)
     return int(told["run"]["pratique_status"])
 
 
@@ -63,6 +66,21 @@ class Acted(NamedTuple):
 
 
 _ACTIONS = {"audited": Action.AUDIT, "denied": Action.DENY, "killed": Action.KILL, "allowed": Action.ALLOW}
+
+
+def _hand_over(outcome: Outcome, told: reports.Json) -> None:
+    """On an enrolled host, keep the run for the collector; whatever goes wrong there, the run is over and told."""
+    place = Place.here()
+    if not place.enrolled():
+        return
+    from pratique.telemetry import handover  # noqa: PLC0415 -- only enrolled hosts have its libraries
+
+    try:
+        problem = handover.hand_over(place, told, outcome.run.recorded or (), outcome.run.unrecorded)
+    except Exception as error:  # noqa: BLE001 -- telemetry never changes what a run returns
+        problem = f"this run was not kept for the collector: {type(error).__name__}: {error}"
+    if problem is not None:
+        sys.stderr.write(f"{harmless_line(f'pratique: {visible(problem)}')}\n")
 
 
 def _coverage(outcome: Outcome) -> Sequence[Coverage]:

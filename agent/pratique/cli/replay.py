@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from pratique.cli.report import add_format, refuse_planned, show
+from pratique.cli.report import add_format, show
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,7 +19,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Print the report these rules give; the status `run` would have returned is in it."""
-    refuse_planned(args.format)
     from pratique import managers  # noqa: PLC0415 -- `--help` needs none of it
     from pratique.policy import cache, sources  # noqa: PLC0415
     from pratique.runs import report, trace  # noqa: PLC0415

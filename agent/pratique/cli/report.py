@@ -9,8 +9,9 @@ from typing import Any
 
 from pratique.errors import UsageError
 
-FORMATS = ("text", "json", "html")
-PLANNED = ("sarif", "ocsf", "cyclonedx", "in-toto")
+OWN = ("text", "json", "html")
+EXPORTS = ("sarif", "ocsf", "cyclonedx", "in-toto")
+FORMATS = (*OWN, *EXPORTS)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -29,12 +30,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def add_format(parser: argparse.ArgumentParser) -> None:
     """Declare `--format`."""
-    parser.add_argument("--format", choices=(*FORMATS, *PLANNED), default="text", help="how (default: text)")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="how (default: text)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report; 0, or the status of a wrong request."""
-    refuse_planned(args.format)
     from pratique.runs.store import Store, as_json  # noqa: PLC0415 -- `--help` needs none of it
 
     store = Store()
@@ -69,20 +69,16 @@ def _of_daemon(run: str | None) -> dict[str, Any] | None:
 
 def show(report: dict[str, Any], how: str) -> None:
     """Print one report on standard output."""
-    from pratique.runs import html, store, text  # noqa: PLC0415 -- only after the command
+    from pratique.runs import exports, html, store, text  # noqa: PLC0415 -- only after the command
 
-    if how == "json":
+    if how in EXPORTS:
+        sys.stdout.write(exports.exported(report, how))
+    elif how == "json":
         sys.stdout.write(store.as_json(report).decode())
     elif how == "html":
         sys.stdout.write(html.page(report))
     else:
         text.write(report, sys.stdout)
-
-
-def refuse_planned(how: str) -> None:
-    """Say plainly that a format is not there yet."""
-    if how in PLANNED:
-        raise UsageError(f"--format {how} is not yet available", f"there are {', '.join(FORMATS)}")
 
 
 def moment(given: str, now: datetime | None = None) -> datetime:
@@ -101,14 +97,17 @@ def moment(given: str, now: datetime | None = None) -> datetime:
 
 
 def _since(reports: list[dict[str, Any]], args: argparse.Namespace) -> int:
-    from pratique.runs import store, text  # noqa: PLC0415 -- only after the command
+    from pratique.runs import exports, store, text  # noqa: PLC0415 -- only after the command
 
-    if args.format == "html" or args.allow:
+    if args.format not in ("text", "json", "ocsf") or args.allow:
         raise UsageError(
-            "--since lists runs; --allow and --format html need one", "name a run: pratique report RUN"
+            f"--since lists runs; --allow and --format {args.format} need one",
+            "name a run: pratique report RUN",
         )
     if args.format == "json":
         sys.stdout.write(store.as_json(reports).decode())
+    elif args.format == "ocsf":  # one finding a line: lines of many runs are one stream
+        sys.stdout.write("".join(exports.exported(report, "ocsf") for report in reports))
     else:
         sys.stdout.write("".join(f"{line}\n" for line in map(text.listed, reports)) or "no run since then\n")
     return 0

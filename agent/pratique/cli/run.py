@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from pratique import backends, nested
 from pratique.backends.hooks import early
 from pratique.daemon import client
 from pratique.errors import UsageError
+from pratique.telemetry.place import Place
 
 if TYPE_CHECKING:
     from pratique.runs.store import ReportFile
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         mode=args.mode,
         backend=args.backend,
         policy=args.policy,
-        record=args.trace is not None,
+        record=args.trace is not None or (not daemon and Place.here().enrolled()),
     )
     if outer is not None:
         return _inside(outer, request, args)
@@ -107,6 +109,9 @@ def _import_what_tells() -> None:
     """What judges the first stopped process, then the heavy part of the report: while the command runs."""
     import_module("pratique.managers").warm()
     import_module("pratique.cli.outcomes")
+    if Place.here().enrolled():
+        with suppress(ImportError):  # said when the run is handed over
+            import_module("pratique.telemetry.handover")
 
 
 def _finish(

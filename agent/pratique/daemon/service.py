@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from pratique import __version__, managers
+from pratique import __version__, host, managers
 from pratique.backends import choice, memory
 from pratique.backends.base import Host
 from pratique.daemon import journal, notify
@@ -57,7 +57,12 @@ class Service:
         """Guard until SIGTERM (hand over to the next daemon) or SIGINT (end the guard); 0."""
         lock = _only_one(self.places.lock)
         self.policy = load_policy(self.places.state)
-        machine = Host(self._settings.all_homes(), _NO_HOME, managers.patterns())
+        machine = Host(
+            homes=self._settings.all_homes(),
+            project=_NO_HOME,
+            patterns=managers.patterns(),
+            resolvers=host.resolvers(),
+        )
         self.backend = choice.whole_host(machine)
         self.state = State(self.places.database)
         self.backend.watch(self.policy, self._settings.scope(), str(self.places.pins))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 
-from pratique.managers.base import Context, Manager, Pattern, Stopped
+from pratique.managers.base import Context, Learned, Manager, Pattern, Stopped
 from pratique.managers.matching import match
 from pratique.model import Settlement
 
@@ -32,6 +32,9 @@ class _Family:
 
     def requested(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
         return _manager(self.name).requested(argv, cwd)
+
+    def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
+        return _manager(self.name).hosts(argv, environment, cwd)
 
 
 @cache

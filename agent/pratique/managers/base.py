@@ -49,6 +49,13 @@ class Context(NamedTuple):
     memory: dict[str, object]
 
 
+class Learned(NamedTuple):
+    """A host that a manager can be expected to talk to. It is never a right, least of all package code's."""
+
+    host: str
+    reason: str
+
+
 class Manager(Protocol):
     """One manager family. Everything that can be data is data."""
 
@@ -65,3 +72,6 @@ class Manager(Protocol):
 
     def requested(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
         """Canonical names the user asked for; to say of a package that it was pulled in."""
+
+    def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
+        """Where the command can be expected to fetch from, and why; for the report."""

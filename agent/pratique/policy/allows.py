@@ -18,6 +18,7 @@ __all__ = [
     "blocked",
     "endpoints",
     "is_expired",
+    "matches_host",
     "permits",
     "permits_name",
     "split_endpoint",
@@ -70,7 +71,7 @@ def permits(
 def permits_name(allow: Allow, name: str) -> bool:
     """Whether the name may be asked for: listed in `dns`, or a host of `connect`."""
     hosts = [host for host, _ in endpoints(allow) if not _is_network(host)]
-    return any(_host_matches(pattern, name) for pattern in (*allow.dns, *hosts))
+    return any(matches_host(pattern, name) for pattern in (*allow.dns, *hosts))
 
 
 def endpoints(allow: Allow) -> list[tuple[str, int]]:
@@ -107,11 +108,12 @@ def _permits_address(allow: Allow, target: Mapping[str, Any]) -> bool:
 
 def _reaches(host: str, target: Mapping[str, Any]) -> bool:
     if not _is_network(host):
-        return bool(target.get("name")) and _host_matches(host, str(target["name"]))
+        return bool(target.get("name")) and matches_host(host, str(target["name"]))
     return in_network(str(target.get("address", "")), host)
 
 
-def _host_matches(pattern: str, name: str) -> bool:
+def matches_host(pattern: str, name: str) -> bool:
+    """Whether the name, or what a pattern like it covers, is what the host pattern speaks of."""
     wanted, given = pattern.lower().rstrip("."), name.lower().rstrip(".")
     return bool(given) and (wanted == given or (wanted.startswith("*.") and fnmatchcase(given, wanted)))
 

@@ -31,6 +31,13 @@ def load(request: Request) -> Policy:
     return _noted(policy)
 
 
+def check(texts: Sequence[Text]) -> None:
+    """`ConfigError` unless these texts make a policy; a child tries, and nothing is kept."""
+    from pratique.policy import compile_child  # noqa: PLC0415 (not at a start)
+
+    compile_child.ask(texts, None, "enforce")
+
+
 def _key(texts: Sequence[Text], request: Request) -> str:
     digest = hashlib.sha256(f"{pratique.__version__}\0{request.profile}\0{request.mode}\0".encode())
     for text in texts:

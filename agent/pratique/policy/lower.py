@@ -7,11 +7,16 @@ from typing import NamedTuple
 
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Network, Plan, Port
 from pratique.policy import globs
-from pratique.policy.model import Group, Policy
+from pratique.policy.model import Decision, Group, Policy
 from pratique.policy.places import Place, places, survey
 from pratique.words import Act, Action, Actor, Stage
 
 _WRITES = (Act.FILE_WRITE, Act.FILE_CREATE)
+_ON_FILES = (
+    *(Act.FILE_READ, Act.FILE_WRITE, Act.FILE_CREATE, Act.FILE_LINK, Act.FILE_RENAME),
+    *(Act.FILE_REMOVE, Act.FILE_TRUNCATE, Act.FILE_SETATTR),
+)
+_ON_OBJECTS = (*_ON_FILES, Act.EXEC, Act.EXEC_MAP, Act.PRIV_GAIN, Act.PROC_SIGNAL, Act.RING)
 _USUAL_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/snap/bin")
 _HOME_FOLDERS = (".local/bin", "bin", ".cargo/bin", ".bun/bin", ".npm-global/bin")
 # Files that stand for many programs or run other files: guarding them would guard everything.
@@ -52,11 +57,19 @@ class FilePlan(NamedTuple):
     """Directories in which a new entry may bring another place into being: plan again then."""
 
 
-def lower(policy: Policy) -> Plan:
-    """The policy as the kernel looks it up; no cell means allow, group 0 is an object in no group."""
+def lower(policy: Policy, *, known: Sequence[str] = (), objects: bool = False) -> Plan:
+    """The policy as the kernel looks it up; no cell means allow, group 0 is an object in no group.
+
+    `objects`: for a kernel that judges every act on files and programs itself. `known`: groups that keep their
+    numbers, so that what was filled in by an earlier plan means the same in this one.
+    """
     nets = [group for group in policy.groups if group.kind == "net"]
     sockets = [group for group in policy.groups if group.kind == "ipc"]
-    names = (*CODE_GROUPS, *(group.name for group in (*nets, *sockets, *_ruled(policy, "file", _WRITES))))
+    files = _ruled(policy, "file", _ON_FILES if objects else _WRITES)
+    programs = _ruled(policy, "exe", (Act.EXEC,)) if objects else []
+    new = (group.name for group in (*nets, *sockets, *files, *programs))
+    names = tuple(dict.fromkeys((*CODE_GROUPS, *known, *new)))
+    cells = _cells(policy, names, objects=objects)
     numbers = {name: index for index, name in enumerate(names, start=1)}
     rules = tuple(rule.id for rule in policy.rules)
     return Plan(
@@ -64,7 +77,7 @@ def lower(policy: Policy) -> Plan:
         rules=rules,
         networks=tuple(Network(cidr, numbers[group.name]) for group in nets for cidr in group.cidrs),
         ports=tuple(Port(port, numbers[group.name]) for group in nets for port in group.ports),
-        cells=tuple(_cells(policy, numbers, {rule: index for index, rule in enumerate(rules, start=1)})),
+        cells=tuple(_numbered(cells, numbers, {rule: index for index, rule in enumerate(rules, start=1)})),
         audit=policy.mode == "audit",
     )
 
@@ -85,32 +98,66 @@ def file_plan(policy: Policy, homes: Sequence[str], project: str | None) -> File
     )
 
 
-def _cells(policy: Policy, numbers: dict[str, int], rules: dict[str, int]) -> Iterable[Cell]:
-    code = [name for name in numbers if name.startswith("code.")]
-    nets = [name for name in numbers if name.startswith("net.")]
-    sockets = [group.name for group in policy.groups if group.kind == "ipc"]
-    places = [group.name for group in _ruled(policy, "file", _WRITES)]
+_Keyed = tuple[Stage, Actor, Act, str, bool]
+
+
+def _cells(policy: Policy, names: Sequence[str], *, objects: bool) -> Iterable[tuple[_Keyed, Decision]]:
+    keys = _object_keys(policy) if objects else _write_keys(policy)
+    for key in dict.fromkeys((*_asked(policy, names), *keys)):
+        stage, actor, act, name, tainted = key
+        # Mapping a program is starting it by other means.
+        found = policy.decide(stage, actor, act, [name], tainted)
+        if act is Act.EXEC_MAP and found.action is Action.ALLOW and not name.startswith("code."):
+            found = policy.decide(stage, actor, Act.EXEC, [name], tainted)
+        if found.rule is not None and found.action is not Action.ALLOW:
+            yield key, found
+
+
+def _asked(policy: Policy, names: Sequence[str]) -> Iterable[_Keyed]:
+    """What any kernel side looks up."""
     objects = {
-        Act.EXEC: [*code, ""],
-        Act.NET_CONNECT: [*nets, ""],
-        Act.NET_DNS: [*nets, ""],
+        Act.EXEC: [*(name for name in names if name.startswith("code.")), ""],
+        Act.NET_CONNECT: [*(name for name in names if name.startswith("net.")), ""],
+        Act.NET_DNS: [*(name for name in names if name.startswith("net.")), ""],
         Act.PROC_MEMORY: ["proc.outside", ""],
-        Act.IPC_CONNECT: [*sockets, ""],
-        Act.FILE_WRITE: places,
-        Act.FILE_CREATE: places,
+        Act.IPC_CONNECT: [*(group.name for group in policy.groups if group.kind == "ipc"), ""],
         # Not `ring`: every node and libuv asks for one and goes on without it.
         Act.KERNEL_BPF: [""],
         Act.NS_ENTER: [""],
         Act.MOUNT: [""],
     }
-    for act, names in objects.items():
-        for name, stage, actor, tainted in product(names, Stage, Actor, (False, True)):
-            found = policy.decide(stage, actor, act, [name], tainted)
-            if found.rule is not None and found.action is not Action.ALLOW:
-                number = rules[found.rule]
-                yield Cell(
-                    stage, actor, act, numbers.get(name, 0), tainted, found.action, number, found.locked
-                )
+    for act, found in objects.items():
+        for name, stage, actor, tainted in product(found, Stage, Actor, (False, True)):
+            yield stage, actor, act, name, tainted
+
+
+def _write_keys(policy: Policy) -> Iterable[_Keyed]:
+    places = [group.name for group in _ruled(policy, "file", _WRITES)]
+    for act, name, stage, actor, tainted in product(_WRITES, places, Stage, Actor, (False, True)):
+        yield stage, actor, act, name, tainted
+
+
+def _object_keys(policy: Policy) -> Iterable[_Keyed]:
+    """Only what a row speaks of: all acts times all groups would be tens of thousands."""
+    keys: dict[_Keyed, None] = {}
+    for row in (row for rule in policy.rules for row in rule.rows if row.act in _ON_OBJECTS):
+        acts = (Act.EXEC, Act.EXEC_MAP) if row.act is Act.EXEC else (row.act,)
+        name = "" if row.group == "*" else row.group
+        taints = (False, True) if row.tainted is None else (row.tainted,)
+        keys |= dict.fromkeys(
+            (stage, actor, act, name, tainted)
+            for stage, actor, act, tainted in product(row.stages, row.actors, acts, taints)
+        )
+    return keys
+
+
+def _numbered(
+    cells: Iterable[tuple[_Keyed, Decision]], numbers: dict[str, int], rules: dict[str, int]
+) -> Iterable[Cell]:
+    for (stage, actor, act, name, tainted), found in cells:
+        if found.rule is not None:
+            number = rules[found.rule]
+            yield Cell(stage, actor, act, numbers.get(name, 0), tainted, found.action, number, found.locked)
 
 
 def _ruled(policy: Policy, kind: str, acts: Sequence[Act], least: Action = Action.AUDIT) -> list[Group]:

@@ -18,7 +18,7 @@ def trust(state: Path, path: str, digest: str) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put a file into the state directory whole or not at all; the directory is made for its owner alone."""
+    """Put a file into the state directory, whole or not at all, and durable; the directory is its owner's alone."""
     import tempfile  # noqa: PLC0415 (a start reads; it has nothing to write as a rule)
 
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -26,10 +26,22 @@ def write(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(descriptor)
         Path(temporary).replace(path)
+        _sync(path.parent)
     except OSError:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _sync(folder: Path) -> None:
+    """A rename is durable once its directory is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _load(state: Path) -> dict[str, str]:

@@ -82,6 +82,10 @@ def _facts(run: Json) -> Markup:
         ("User on host", f"{run['user'] or 'unknown'} on {run['host'] or 'unknown'}"),
         ("Guard", f"{run['backend']}, profile {run['profile']}, mode {run['mode']}"),
         ("Secret-named variables", ", ".join(run["environment"]) or "none"),
+        (
+            "The manager's hosts",
+            ", ".join(f"{each['host']} ({each['reason']})" for each in run["hosts"]) or "none",
+        ),
         ("Versions", ", ".join(f"{name} {value}" for name, value in run["versions"].items())),
     ]
     return _tag(
@@ -206,7 +210,7 @@ def _network(report: Json) -> list[Markup]:
     rows = [
         (
             {"net.dns": "look up"}.get(each["act"], "connect"),
-            _code(phrases.endpoint(each) if each["address"] else each["name"] or "unknown"),
+            _code(phrases.endpoint(each, each["act"]) if each["address"] else each["name"] or "unknown"),
             phrases.package(each["package"]) if each["package"] else each["actor"],
             each["action"],
             each["count"],

@@ -80,4 +80,6 @@ class Judgement:
         identity = origin.settlement.identity if origin else UNKNOWN
         fields = flat(event, process, identity.purl, origin.cwd if origin else None)
         for rule in self._detections.fired(fields):
-            self.findings.add(found(event, process, rule, Action.AUDIT, event.groups))
+            evidence = found(event, process, rule, Action.AUDIT, event.groups)
+            evidence.would = None  # what would have been refused is the act, by another rule
+            self.findings.add(evidence)

@@ -63,15 +63,17 @@ def target(finding: Json, homes: Sequence[str] = ()) -> str:
         shown = home_as_tilde(str(of["path"]), homes)
         return f"{shown} → {home_as_tilde(str(of['to']), homes)}" if of.get("to") else shown
     if of.get("address"):
-        return endpoint(of)
+        return endpoint(of, str(finding["act"]))
     for key in ("name", "exe", "request", "pid"):
         if of.get(key) is not None:
             return home_as_tilde(str(of[key]), homes)
     return "(object not recorded)"
 
 
-def endpoint(of: Json) -> str:
-    """`address:port`, IPv6 in brackets, with the name it was asked by if known."""
+def endpoint(of: Json, act: str) -> str:
+    """`address:port`, IPv6 in brackets, with the name it was asked by if known; of a question its name alone."""
+    if act == "net.dns" and of.get("name"):
+        return str(of["name"])
     address = f"[{of['address']}]" if ":" in str(of["address"]) else str(of["address"])
     spot = address if of.get("port") is None else f"{address}:{of['port']}"
     return f"{spot} ({of['name']})" if of.get("name") else spot

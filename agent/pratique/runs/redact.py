@@ -28,7 +28,10 @@ _KNOWN = re.compile(
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _VALUE = r"(?:\"[^\"]*\"|'[^']*'|[^\s'\"&;|,]+)"
-_NAMED = re.compile(r"([\w.@/-]{1,120})([\"']?\s?[=:]\s?)")
+# Looked for backwards from each `=` or `:`; from every letter on it would be quadratic in long paths.
+_NAME_BEFORE = re.compile(r"([\w.@/-]{1,120})[\"']?\s?\Z")
+_ASSIGNS = re.compile(r"[=:]\s?")
+_BEFORE = 122
 _WORTH = re.compile(_VALUE)
 _SCHEME = re.compile(
     r"(?i)\b((?:proxy-)?authorization[\"']?\s*[:=]\s*|\b(?:bearer|basic)\s+)([\"']?)([^\s'\"]+(?:\s+[^\s'\"]+)?)"
@@ -144,11 +147,17 @@ def _hide_flag_value(found: re.Match[str]) -> str:
 
 def _hide_assigned(value: str) -> str:
     """Only a secret name takes its value along: in `--//host/:_authToken=x` the name is the last one."""
-    kept, end = [], 0
-    for found in _NAMED.finditer(value):
-        secret = _WORTH.match(value, found.end()) if found.start() >= end and secret_name(found[1]) else None
+    kept, end, behind = [], 0, 0
+    for sign in _ASSIGNS.finditer(value):
+        begin = max(behind, sign.start() - _BEFORE)
+        name = _NAME_BEFORE.search(value[begin : sign.start()])
+        if name is None:
+            continue
+        behind = sign.end()
+        free = begin + name.start() >= end
+        secret = _WORTH.match(value, sign.end()) if free and secret_name(name[1]) else None
         if secret is not None and not secret[0].startswith("//"):
-            kept += [value[end : found.end()], HIDDEN]
+            kept += [value[end : sign.end()], HIDDEN]
             end = secret.end()
     return "".join([*kept, value[end:]])
 

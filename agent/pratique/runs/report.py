@@ -134,6 +134,9 @@ def _run(summary: Summary, ending: Ending) -> Json:
         "judged": summary.guarded,
         "survivors": list(summary.survivors),
         "environment": list(summary.environment),
+        "hosts": [
+            {"host": redact.text(each.host), "reason": redact.text(each.reason)} for each in summary.hosts
+        ],
         "versions": {
             "pratique": __version__,
             "python": platform.python_version(),
@@ -220,6 +223,7 @@ def _package(summary: Summary, origins: list[Origin]) -> Json:
         "digests": sorted({o.settlement.identity.digest for o in origins if o.settlement.identity.digest}),
         "events": sum(summary.events_of.get(number, 0) for number in numbers),
         "findings": sum(found.origin in numbers for found in summary.findings),
+        "origins": sorted(numbers),
     }
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from pratique import host
-from pratique.managers.base import Manager, Stopped
+from pratique.managers.base import Learned, Manager, Stopped
 from pratique.model import Event, Kind, Settlement
 from pratique.policy.model import Policy
 from pratique.runs import attribution, ulid
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _BATCH = 8_192
 _MOST_PEERS = 2_000
+# What a recording may hold: some 300 MB. What comes after is counted.
+_MOST_RECORDED = 500_000
 _GUARDED = (Actor.MANAGER, Actor.PROJECT, Actor.PACKAGE)
 
 
@@ -54,6 +56,7 @@ class Summary(NamedTuple):
     backend: str
     managers: Mapping[str, Manager]
     environment: tuple[str, ...]
+    hosts: tuple[Learned, ...]
     homes: tuple[str, ...]
     number: int
     manager: str | None
@@ -112,6 +115,7 @@ class Run:
         run_id: str | None = None,
         number: int | None = None,
         homes: Sequence[str] | None = None,
+        hosts: tuple[Learned, ...] | None = None,
         record: bool = False,
         next_origin: Callable[[], int] | None = None,
     ) -> None:
@@ -129,7 +133,9 @@ class Run:
         self._environment = environment
         self._homes = _homes(environment) if homes is None else tuple(homes)
         self.recorded: list[Event | Settled] | None = [] if record else None
-        """With `record`: everything that came in, in order, for a trace."""
+        """With `record`: everything that came in, in order, for a trace and for telemetry."""
+        self.unrecorded = 0
+        """What came in after the recording was full."""
         self._setup_seconds: float | None = None
         self._survivors: tuple[int, ...] = ()
         self._end: _End | None = None
@@ -138,6 +144,7 @@ class Run:
         self._origins: dict[int, Origin] = {}
         self._memory: dict[str, dict[str, object]] = {}
         self._manager: tuple[str, tuple[str, ...]] | None = None
+        self._learned = hosts
         self._guarded = False
         self._by_actor: Counter[tuple[str, Actor]] = Counter()
         self._events_of: Counter[int] = Counter()
@@ -154,14 +161,14 @@ class Run:
     def add(self, event: Event) -> None:
         """Take an event in: an append, judged with its batch."""
         self._queue.append(event)
-        if self.recorded is not None:
-            self.recorded.append(event)
+        self._keep(event)
         if len(self._queue) >= _BATCH:
             self._judge()
 
     def settle(self, event: Event) -> tuple[Settlement, int]:
         """Judge the stopped process of a pending exec that was added: what it is, and its origin number."""
         self._judge()
+        self._hosts()  # now: package code may change the files that say so
         above = attribution.sponsor(self._tree.at(event), self.managers)
         memory = self._memory.setdefault(above.name if above else "", {})
         settlement, child = attribution.judge(event, above, self.managers, memory, self.written_by_package)
@@ -214,6 +221,7 @@ class Run:
             backend=self._backend,
             managers=self.managers,
             environment=tuple(redact.environment_names(self._environment)),
+            hosts=self._hosts(),
             homes=self._homes,
             number=self.number,
             manager=self._manager[0] if self._manager else None,
@@ -236,6 +244,16 @@ class Run:
             findings_omitted=judgement.findings.omitted,
             tree=self._tree,
         )
+
+    def _hosts(self) -> tuple[Learned, ...]:
+        """Where the first manager can be expected to fetch from: asked once, as soon as it is known."""
+        if self._learned is None and self._manager is not None:
+            name, argv = self._manager
+            try:
+                self._learned = self.managers[name].hosts(argv, self._environment, self._cwd)
+            except (OSError, ValueError):
+                self._learned = ()  # a file that cannot be read only makes the report say less
+        return self._learned or ()
 
     def _judge(self) -> "Judgement":
         queue, self._queue = self._queue, []
@@ -291,8 +309,15 @@ class Run:
         if process is not None:
             process.manager = settled.manager if settled.actor in (Actor.MANAGER, Actor.HELPER) else None
             self._label(process, settled.actor, settled.stage, settled.origin)
-        if self.recorded is not None:
-            self.recorded.append(settled)
+        self._keep(settled)
+
+    def _keep(self, item: "Event | Settled") -> None:
+        if self.recorded is None:
+            return
+        if len(self.recorded) < _MOST_RECORDED:
+            self.recorded.append(item)
+        else:
+            self.unrecorded += 1
 
     def _origin_number(self, settlement: Settlement, event: Event) -> int:
         begins = settlement.actor in (Actor.PROJECT, Actor.PACKAGE)
@@ -326,12 +351,12 @@ class Run:
 
     def _count(self, event: Event, process: Process) -> None:
         actor = process.actor if event.exec else event.actor
-        self._by_actor[event.act.word if event.act else event.kind.value, actor] += 1
+        self._by_actor[event.act.word if event.act else event.kind.value, actor] += event.times
         self._events_of[process.origin if event.exec else event.origin] += 1
         if event.act in (Act.NET_CONNECT, Act.NET_DNS):
             peer = Peer.of(event, event.act)
             if peer in self._egress or len(self._egress) < _MOST_PEERS:
-                self._egress[peer] += 1
+                self._egress[peer] += event.times
 
     def _counted(self) -> dict[str, int]:
         total: Counter[str] = Counter()

@@ -11,7 +11,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 
 from pratique.errors import UsageError
-from pratique.managers.base import Manager
+from pratique.managers.base import Learned, Manager
 from pratique.model import Coverage, Event, Exec, Identity, Kind, Settlement
 from pratique.policy import allows
 from pratique.policy.model import Policy
@@ -79,6 +79,7 @@ def replay(trace: Trace, policy: Policy, managers: Mapping[str, Manager]) -> tup
         run_id=header["run"],
         number=header["number"],
         homes=header["homes"],
+        hosts=tuple(Learned(*each) for each in header.get("hosts", ())),
     )
     by_number = {origin.number: origin for origin in trace.origins}
     for item in trace.items:
@@ -145,6 +146,7 @@ def _header(summary: Summary, ending: Ending) -> Json:
         "backend": summary.backend,
         "profile": summary.policy.profile,
         "environment": list(summary.environment),
+        "hosts": [[redact.text(word) for word in each] for each in summary.hosts],
         "homes": list(summary.homes),
         "started": summary.started,
         "ended": summary.ended,
@@ -181,6 +183,7 @@ def _event(event: Event) -> Json:
         },
         "exec": event.exec and _exec(event.exec),
         "comm": event.comm,
+        "times": event.times,
     }
 
 
@@ -216,6 +219,7 @@ def _event_of(item: Json) -> Event:
         target=dict(item["target"]),
         exec=Exec(**{**given, "argv": tuple(given["argv"])}) if given else None,
         comm=str(item["comm"]),
+        times=int(item.get("times", 1)),
     )
 
 

@@ -32,12 +32,14 @@ class Allowances:
         gaps: list[str] = []
         for allow in allows:
             self._objects(origin, allow)
-            self._writes(origin, allow)
+            self._patterns(origin, allow.write, mirrors.ALLOWED_WRITE)
+            self._patterns(origin, allow.read, mirrors.ALLOWED_READ)
             gaps += self._programs(origin, allow)
         return gaps
 
     def _objects(self, origin: int, allow: Allow) -> None:
         kinds = (
+            (self.files.read, Act.FILE_READ, allow.read, mirrors.ALLOWED_READ),
             (self.files.write, Act.FILE_WRITE, allow.write, mirrors.ALLOWED_WRITE),
             (self.files.ipc, Act.IPC_CONNECT, allow.ipc, mirrors.ALLOWED_IPC),
         )
@@ -52,13 +54,14 @@ class Allowances:
         path = place.path + (_BELOW if place.is_dir else "")
         return permits(allow, act, {"path": path}, self._homes, self._project)
 
-    def _writes(self, origin: int, allow: Allow) -> None:
-        for pattern in self._anchored(allow.write):
+    def _patterns(self, origin: int, patterns: Sequence[str], use: int) -> None:
+        """Files by name, folders with all below them."""
+        for pattern in self._anchored(patterns):
             folder = globs.literal(pattern.removesuffix("/**"))
             if pattern.endswith("/**") and folder is not None:
-                self._probes.allow_file(origin, folder, mirrors.ALLOWED_WRITE)
+                self._probes.allow_file(origin, folder, use)
             else:
-                self._by_path(origin, pattern, mirrors.ALLOWED_WRITE)
+                self._by_path(origin, pattern, use)
 
     def _programs(self, origin: int, allow: Allow) -> Iterator[str]:
         for pattern in self._anchored(allow.exec):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pratique.backends import numbers
 from pratique.backends.base import Command, Ended, Host, Losses, Support
-from pratique.backends.hooks import endpoints, launch, translate
+from pratique.backends.hooks import endpoints, environment, launch, translate
 from pratique.backends.hooks.allowances import Allowances
 from pratique.backends.hooks.authors import Author, Authors
 from pratique.backends.hooks.capability import capability
@@ -19,6 +19,7 @@ from pratique.backends.hooks.files import Appeared, FileGuard
 from pratique.backends.hooks.guardian import Guardian
 from pratique.backends.hooks.judge import Judge, effective
 from pratique.backends.hooks.probes import Probes
+from pratique.backends.hooks.sharers import Sharers
 from pratique.backends.hooks.static import Bare, RecordingLayer, StaticLayer
 from pratique.backends.pins import Pins
 from pratique.errors import GuardError
@@ -30,7 +31,8 @@ from pratique.words import Act, Action, Actor, Level, Stage
 
 _MOST_SOCKETS = 64
 """That a directory of sockets is listed for."""
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (guarded, not used)
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 (guarded, not used)
+"""Where files have no disk behind them."""
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 
 
@@ -71,6 +73,7 @@ class HooksBackend:
         self._attach()
         self._name_objects(self._files)
         self._authors = Authors(self._probes.label_of, self._run)
+        self._sharers = Sharers(self.survivors, self._probes.label_of, end)
         self._judge = Judge(
             policy, self._run, self._probes.label_of, self._taint, self._host.homes, self._host.project
         )
@@ -80,7 +83,7 @@ class HooksBackend:
             self._files.exec,
             self._judge.allows,
             self._judge.labelled,
-            dict.fromkeys(_temporary(), "code.hidden-temp"),
+            dict.fromkeys(temporary(), "code.hidden-temp"),
         )
         self._opened.append(self._guard.stop)
         fds = self._probes.fds()
@@ -88,6 +91,7 @@ class HooksBackend:
         self._guardian = Guardian(self._guard.fd, fds["labels"], self._run, keep, begun=fds["begun"])
         self._guardian.start()
         self._opened.append(self._guardian.release)
+        self._probes.also_held = self._guardian.hold
         self._guard.start()
         self._wait = select.epoll()
         self._opened.append(self._wait.close)
@@ -103,26 +107,31 @@ class HooksBackend:
 
     def _name_objects(self, files: FilePlan) -> None:
         """Give the kernel the keys of what it decides by inode; what does not exist has none."""
-        self._probes.add_exec_dir(_SHARED_MEMORY, "code.shm")
-        for folder in _temporary():
+        self._probes.add_exec_dir(SHARED_MEMORY, "code.shm")
+        for folder in temporary():
             self._probes.add_exec_dir(folder, "code.hidden-temp")
+        for address in self._host.resolvers:
+            self._probes.add_resolver(address)
         for path, group in _sockets(files.ipc):
             self._probes.add_ipc_key(path, group)
         self._probes.guard_writes(files.write)
         self._allowances = Allowances(
-            self._probes, files, self._host.homes, self._host.project, [_SHARED_MEMORY, *_temporary()]
+            self._probes, files, self._host.homes, self._host.project, [SHARED_MEMORY, *temporary()]
         )
 
     def spawn(self, command: Command) -> int:
         """Start the command labelled, behind the static layer."""
         layer = self._layer()
-        self._gaps = [*self._guard.gaps, *layer.gaps]
+        self._gaps = [*self._guard_gaps(), *layer.gaps]
         try:
             self._child = launch.spawn(command, layer, self._label_command)
         finally:
             layer.close()
         self._wait.register(self._child.pidfd, select.EPOLLIN)
         return self._child.pid
+
+    def _guard_gaps(self) -> Sequence[str]:
+        return self._guard.gaps
 
     def _layer(self) -> StaticLayer | RecordingLayer | Bare:
         policy = self._judge.policy
@@ -167,11 +176,12 @@ class HooksBackend:
     def _reports(self) -> Iterable[Event]:
         for record in self._probes.read(0):
             for pid in translate.unlabelled_children(record):
-                _end(pid)
+                end(pid)
             self._authors.note(record)
+            self._sharers.note(record)
             event = translate.event(record, self._plan)
             if event is not None:
-                yield self._unmasked(event)
+                yield self._sharers.judged(self._unmasked(event))
 
     def _unmasked(self, event: Event) -> Event:
         """A masked socket answers like one that nobody listens on: say that we refused."""
@@ -215,7 +225,7 @@ class HooksBackend:
     def _end_labelled(self, pid: int) -> None:
         label = self._probes.label_of(pid)
         if label is not None and numbers.belongs(label.run, self._run):
-            _end(pid)
+            end(pid)
 
     def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
         """Fix the label, then its allows, then let the process make its first step."""
@@ -225,15 +235,45 @@ class HooksBackend:
             event.pid, settlement.actor, settlement.stage, origin, must_exist=True, run=event.run
         )
         self._authors.settled(event.pid, Author(event.run, origin, settlement.stage, settlement.actor))
+        if settlement.actor is Actor.PACKAGE and not self._stripped(event.pid):
+            self._end_labelled(event.pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
 
     def grant(self, origin: int, allows: Sequence[Allow]) -> None:
         """Give the tree of `origin` these allows."""
         self._judge.grant(origin, allows)
-        for address, port in endpoints.resolve(allows):
-            self._probes.allow_net(origin, address, port)
+        self._allow(origin, allows)
+
+    def _allow(self, origin: int, allows: Sequence[Allow]) -> None:
+        """Give the kernel the origin's allows."""
+        self._allow_egress(origin, allows)
         self._gaps += self._allowances.grant(origin, allows)
+
+    def _allow_egress(self, origin: int, allows: Sequence[Allow]) -> None:
+        for address, port in endpoints.networks(allows):
+            self._probes.allow_net(origin, address, port)
+        for pattern, ports in endpoints.names(allows).items():
+            if not self._probes.allow_name(origin, pattern, sorted(ports)):
+                self._gaps.append(
+                    f"the allow for {pattern!r} is not in force: the kernel cannot look up this name"
+                )
+
+    def _in_force(self) -> Policy:
+        return self._judge.policy
+
+    def _stripped(self, pid: int) -> bool:
+        """Take what the policy keeps from package code out of its environment; False when it must not run."""
+        policy = self._in_force()
+        if not policy.env_strip or policy.mode == "audit":
+            return True
+        try:
+            environment.strip(pid, policy.env_strip)
+        except (OSError, ValueError) as error:
+            if Path(f"/proc/{pid}").exists():
+                self._gaps.append(f"a process was ended: its environment could not be stripped ({error})")
+            return False
+        return True
 
     def refuse(self, event: Event) -> None:
         """End the stopped process of a pending exec."""
@@ -302,11 +342,13 @@ def _sockets(places: Iterable[Place]) -> Iterable[tuple[str, str]]:
         yield agent, "ipc.agents"
 
 
-def _temporary() -> list[str]:
+def temporary() -> list[str]:
+    """The directories for temporary files, existing ones once."""
     named = os.path.realpath(os.environ.get("TMPDIR") or _TEMPORARY[0])
     return [folder for folder in dict.fromkeys((*_TEMPORARY, named)) if Path(folder).is_dir()]
 
 
-def _end(pid: int) -> None:
+def end(pid: int) -> None:
+    """End a process at once; harmless when it is gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

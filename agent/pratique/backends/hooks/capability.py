@@ -13,7 +13,7 @@ from pratique.backends.hooks.probes import Probes
 from pratique.errors import PratiqueError
 from pratique.words import Act, Action, Actor, Stage
 
-_SECONDS = 20
+_SECONDS = 60
 _RUN = 1
 _LOOPBACK = len(CODE_GROUPS) + 1
 _SEPARATOR = "\0"
@@ -29,13 +29,22 @@ _PLAN = Plan(
 )
 
 
+OK = "ok"
+"""What a trial says that went well; what follows it is told as `why`."""
+
+
 def capability() -> Support:
     """Load, attach, and refuse a real connect, all in a child that leaves nothing; never raises."""
+    return answered(_try)
+
+
+def answered(trial: Callable[[], str]) -> Support:
+    """What a trial says in a child that leaves nothing; never raises."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _answer(writing)
+        _answer(writing, trial)
     os.close(writing)
     try:
         return _await(pid, reading)
@@ -53,14 +62,15 @@ def _await(pid: int, reading: int) -> Support:
     if not text:
         return Support(ok=False, why="the process that tried the kernel programs died")
     why, _, mend = text.partition(_SEPARATOR)
-    return Support(ok=why == "ok", why="" if why == "ok" else why, mend=mend)
+    ok = why.startswith(OK)
+    return Support(ok=ok, why=why.removeprefix(OK) if ok else why, mend=mend)
 
 
-def _answer(writing: int) -> None:
+def _answer(writing: int, trial: Callable[[], str]) -> None:
     """Be the child; never returns."""
     text = "the kernel programs could not be tried"
     try:
-        text = _try()
+        text = trial()
     except PratiqueError as error:
         text = error.what + _SEPARATOR + error.mend
     except OSError as error:
@@ -84,13 +94,13 @@ def _refuses(probes: Probes) -> str:
     """`ok` when a labelled child's connect fails as told and an unlabelled one's does not."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
-        free = _in_child(lambda: _connect(address), lambda pid: None)
-        held = _in_child(
+        free = in_child(lambda: _connect(address), lambda pid: None)
+        held = in_child(
             lambda: _connect(address),
             lambda pid: probes.set_label(pid, Actor.PACKAGE, Stage.SCRIPT, 1),
         )
     if (free, held) == (0, errno.EPERM):
-        return "ok"
+        return OK
     return f"the kernel programs attach but do not refuse (connect: {free} unlabelled, {held} labelled)"
 
 
@@ -99,7 +109,7 @@ def _connect(address: tuple[str, int]) -> int:
         return client.connect_ex(address)
 
 
-def _in_child(act: Callable[[], int], before: Callable[[int], object]) -> int:
+def in_child(act: Callable[[], int], before: Callable[[int], object]) -> int:
     """Exit status of a child that acts once `before` has seen its pid."""
     waiting, going = os.pipe()
     pid = os.fork()

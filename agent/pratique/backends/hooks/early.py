@@ -3,9 +3,10 @@
 Most of that time is spent in libbpf, which needs no interpreter: a third of the start-up is hidden.
 """
 
+import contextlib
 import threading
 
-from pratique import resources
+from pratique import host, resources
 from pratique.backends import libbpf
 
 LABEL_SLOTS = 65536
@@ -50,9 +51,16 @@ _under_way: list[_Loading] = []
 
 
 def begin() -> None:
-    """Start to load, once."""
-    if not _under_way:
+    """Start to load, once; not where another backend was found to guard, which would not use it."""
+    if not _under_way and not _other_backend():
         _under_way.append(_Loading())
+
+
+def _other_backend() -> bool:
+    """A guess from what was remembered last: a wrong one costs time only."""
+    with contextlib.suppress(OSError):
+        return '"ok": true' in (host.state_dir() / "proved" / "support-lsm.json").read_text(encoding="utf-8")
+    return False
 
 
 def take(label_slots: int, ring_bytes: int) -> libbpf.Object | None:

@@ -1,58 +1,57 @@
-"""Addresses behind the names of `connect` allows.
+"""Hosts of `connect` and `dns` allows, brought to what the kernel looks up: names, and addresses.
 
-The kernel decides by address. A name is resolved here, by the agent, when its package starts: what the package's
-own look-ups answer plays no part. Addresses shared by several names are a stated limit (docs/policy.md).
+A name is judged by the kernel, in the package's own questions and by the answers it got. Only what the host itself
+says of a name, in its hosts file, is turned into addresses here: no resolver is asked about that.
 """
 
-import ipaddress
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 
-from pratique.policy.allows import endpoints
+from pratique import host as facts
+from pratique.policy.allows import endpoints, matches_host
 from pratique.policy.model import Allow
 
-DNS_PORT = 53
-_RESOLV_CONF = Path("/etc/resolv.conf")
+_HOSTS = Path("/etc/hosts")
 
 
-def resolve(allows: Sequence[Allow]) -> list[tuple[str, int]]:
-    """(CIDR, port) pairs the allows stand for; with names among them, also the configured resolvers' port 53."""
+def networks(allows: Sequence[Allow]) -> list[tuple[str, int]]:
+    """(CIDR, port) pairs that the allows stand for without any question."""
     found: dict[tuple[str, int], None] = {}
-    named = any(allow.dns for allow in allows)
     for host, port in (pair for allow in allows for pair in endpoints(allow)):
-        if _is_network(host):
-            found[host, port] = None
-        else:
-            named = True
-            found |= dict.fromkeys((address, port) for address in _addresses(host, port))
-    if named:
-        found |= dict.fromkeys((address, DNS_PORT) for address in _resolvers())
+        addresses = [host] if _is_network(host) else _known(host)
+        found |= dict.fromkeys((address, port) for address in addresses)
     return list(found)
+
+
+def names(allows: Sequence[Allow]) -> Mapping[str, set[int]]:
+    """Host patterns the allows speak of, each with every port at which what it names may be reached.
+
+    The kernel takes the longest pattern alone, so a pattern has the ports of the wider ones, too.
+    """
+    given: dict[str, set[int]] = {}
+    for allow in allows:
+        for name in allow.dns:
+            given.setdefault(name.lower().rstrip("."), set())
+        for host, port in endpoints(allow):
+            if not _is_network(host):
+                given.setdefault(host, set()).add(port)
+    return {
+        pattern: {port for wider, ports in given.items() if matches_host(wider, pattern) for port in ports}
+        for pattern in given
+    }
+
+
+def _known(host: str) -> Iterator[str]:
+    """Addresses that the hosts file gives to the host."""
+    for address, *aliases in facts.table(_HOSTS):
+        if _is_network(address) and any(matches_host(host, alias) for alias in aliases):
+            yield address
 
 
 def _is_network(host: str) -> bool:
     try:
-        ipaddress.ip_network(host, strict=False)
+        ip_network(host, strict=False)
     except ValueError:
         return False
     return True
-
-
-def _addresses(host: str, port: int) -> Iterator[str]:
-    """Every address of the name; none for a wildcard or a name that does not resolve (it stays refused)."""
-    if "*" in host:
-        return
-    try:
-        answers = socket.getaddrinfo(host, port or None, type=socket.SOCK_STREAM)
-    except OSError:
-        return
-    yield from (str(answer[4][0]) for answer in answers)
-
-
-def _resolvers() -> Iterator[str]:
-    try:
-        lines = _RESOLV_CONF.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    yield from (words[1] for words in map(str.split, lines) if words[:1] == ["nameserver"] and len(words) > 1)

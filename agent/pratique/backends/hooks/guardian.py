@@ -31,7 +31,7 @@ ANSWERED_NUMBERS = 1024
 HAND_OVER_SECONDS = 30.0
 """How long the guarded trees wait for the next agent when one has ended on purpose."""
 
-_BEAT, _RELEASE, _HAND_OVER, _READY = b"b", b"r", b"h", b"y"
+_BEAT, _RELEASE, _READY, _HOLD, _HAND_OVER = b"b", b"r", b"y", b"h", b"o"
 _START_SECONDS = 5.0
 _PAUSE = 0.005
 _ROUNDS = 1 << 20
@@ -122,6 +122,15 @@ class Guardian:
             with contextlib.suppress(OSError):  # full: it has enough beats; broken: alive() tells
                 self._control.send(_BEAT)
 
+    def hold(self, fd: int) -> None:
+        """Give it one more descriptor to keep open; `GuardError` when it cannot be reached."""
+        if self._control is None:
+            return
+        try:
+            socket.send_fds(self._control, [_HOLD], [fd])
+        except OSError as error:
+            raise GuardError(f"the guardian cannot be reached: {error.strerror}") from error
+
     def alive(self) -> bool:
         """Whether it is still there."""
         return self.fd >= 0 and not _is_readable(self.fd)
@@ -175,6 +184,8 @@ class _Watch:
         self._agent = agent
         self._interval = interval
         self._begun = begun
+        self._held: list[int] = []
+        """Never used and never closed: what they stand for lives as long as this process."""
 
     def keep(self) -> int:
         """Wait for release (0), or for the agent's end, and then strike."""
@@ -184,15 +195,24 @@ class _Watch:
         deadline = time.monotonic() + self._interval
         while True:
             ready = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
-            word = _receive(self._control) if self._control in ready else None
+            word = self._word() if self._control in ready else None
             if word == _RELEASE:
                 return 0
             if word == _HAND_OVER:
                 return self._between()
-            if word == _BEAT:
+            if word in (_BEAT, _HOLD):
                 deadline = time.monotonic() + self._interval
             elif ready or time.monotonic() >= deadline:
                 return self._strike()
+
+    def _word(self) -> bytes:
+        with socket.socket(fileno=os.dup(self._control)) as control:
+            try:
+                word, descriptors, *_ = socket.recv_fds(control, 16, 1)
+            except OSError:
+                return b""
+        self._held += descriptors
+        return word
 
     def _between(self) -> int:
         """Refuse what is opened until another agent has taken over; if none does, end the guard orderly."""
@@ -282,6 +302,11 @@ def labelled(labels: int, run: int) -> list[int]:
     """The pids that the label map holds for the run, or for a family of runs."""
     found = ((pid, run_of(labels, pid)) for pid in dict.fromkeys(_keys(labels)))
     return [pid for pid, number in found if number is not None and numbers.belongs(number, run)]
+
+
+def pids(labels: int) -> list[int]:
+    """Every pid in the label map, of whatever run."""
+    return list(dict.fromkeys(_keys(labels)))
 
 
 def run_of(labels: int, pid: int) -> int | None:

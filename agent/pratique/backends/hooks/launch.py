@@ -100,7 +100,7 @@ def end(pids: Callable[[], list[int]], grace: float = 2.0, limit: float = _END_L
     killed: dict[int, None] = {}
 
     def kill(alive: list[int]) -> None:
-        killed.update(dict.fromkeys(pid for pid in alive if _kill(pid, pids)))
+        killed.update(dict.fromkeys(pid for pid in alive if kill_one(pid, pids)))
 
     if left := _gone_within(pids, limit, kill):
         raise GuardError(f"processes outlived SIGKILL: {' '.join(map(str, left))}")
@@ -120,7 +120,8 @@ def _gone_within(
     return alive
 
 
-def _kill(pid: int, pids: Callable[[], list[int]]) -> bool:
+def kill_one(pid: int, pids: Callable[[], list[int]]) -> bool:
+    """Kill a process if it is still among those listed."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -10,11 +10,13 @@ FORK, EXEC, EXIT, LOST_LABEL, NET, FILE, IPC, MEMORY, CALL = range(1, 10)
 PENDING, MIXED, OFF = 1, 2, 4
 TAINTED = 1
 TRUNCATED, EXEC_PENDING, UNREAD, BEGAN = 1, 2, 4, 8
-ALLOWED, SEND, SOCKET = 1, 2, 4
+ALLOWED, SEND, SOCKET, MALFORMED = 1, 2, 4, 8
 SHM, HIDDEN_TEMP = 1 << 2, 1 << 3
-ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC = 1, 2, 3
+ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC, ALLOWED_READ = 1, 2, 3, 4
 PATH_KEPT = 248
-MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ")
+HOST_KEPT = 248
+HOST_PORTS = 8
+MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ", "kill")
 COUNTERS = ("exec", "fork", "exit", "connect", "dns", "open", "listen", "ipc", "ring", "labels", "reads")
 
 
@@ -116,6 +118,24 @@ class CAllow6Key(ctypes.Structure):
     )
 
 
+class CHostKey(ctypes.Structure):
+    """`struct host_key`."""
+
+    _fields_ = (("prefix", c_uint32), ("origin", c_uint32), ("name", c_uint8 * HOST_KEPT))
+
+
+class CHostAllow(ctypes.Structure):
+    """`struct host_allow`."""
+
+    _fields_ = (("port", c_uint16 * HOST_PORTS),)
+
+
+class CAddressKey(ctypes.Structure):
+    """`struct address_key`."""
+
+    _fields_ = (("address", c_uint8 * 16), ("family", c_uint32), ("origin", c_uint32))
+
+
 class CGuarded(ctypes.Structure):
     """`struct guarded`."""
 
@@ -201,7 +221,7 @@ class CRecord(ctypes.Structure):
 class CFork(ctypes.Structure):
     """`struct fork_record`."""
 
-    _fields_ = (("head", CRecord), ("child", c_uint32), ("reserved", c_uint32))
+    _fields_ = (("head", CRecord), ("child", c_uint32), ("shares", c_uint32))
 
 
 class CExit(ctypes.Structure):
@@ -246,8 +266,16 @@ class CNet(ctypes.Structure):
         ("type", c_uint16),
         ("protocol", c_uint16),
         ("flags", c_uint16),
-        ("reserved", c_uint16 * 3),
+        ("reserved", c_uint16),
+        ("times", c_uint32),
     )
+
+
+class CName(ctypes.Structure):
+    """`struct name_record`."""
+
+    _anonymous_ = ("net",)
+    _fields_ = (("net", CNet), ("name", c_char * 256))
 
 
 class CFile(ctypes.Structure):

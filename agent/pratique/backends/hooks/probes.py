@@ -5,7 +5,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ctypes import byref, c_uint32
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from pratique.backends.hooks import early, mirrors, records
 from pratique.backends.hooks.cgroup import open_root
 from pratique.backends.hooks.keys import Keys
 from pratique.backends.hooks.mirrors import (
+    CAddressKey,
     CAllow4Key,
     CAllow6Key,
     CAllowedKey,
     CBeginnings,
     CGuarded,
+    CHostKey,
     CInodeKey,
     CLabel,
     COriginKey,
@@ -29,7 +31,7 @@ from pratique.backends.hooks.mirrors import (
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.hooks.records import InodeKey, Label, LostLabelRecord, Record
 from pratique.backends.hooks.syscalls import watches
-from pratique.backends.hooks.tables import Tables, allow_key, path_key
+from pratique.backends.hooks.tables import Tables, address_key, allow_key, host_key, path_key
 from pratique.backends.hooks.tokens import tokens
 from pratique.backends.pins import Kept, Pins
 from pratique.errors import GuardError
@@ -37,8 +39,13 @@ from pratique.managers.base import Pattern
 from pratique.policy.places import Place
 from pratique.words import Actor, Stage
 
-_TRACING = ("on_exit", "on_fork", "on_exec", "on_return")
+_TRACING = ("on_exit", "on_fork", "on_exec")
 _BEGIN = "on_begin"
+_CALLS = "on_return"
+_FRESH = (Actor.PACKAGE, Actor.PROJECT)
+"""Whose system calls are judged when they return."""
+_KEPT = (_CALLS, _BEGIN)
+"""Attached at the start where they are to outlive the agent: a whole host has fresh code as good as always."""
 _KEYS = "name_keys"
 _GIVEN = 1 << 31
 _CGROUP = (
@@ -49,11 +56,13 @@ _CGROUP = (
     "on_sock_create",
     "on_bind4",
     "on_bind6",
+    "on_egress",
+    "on_ingress",
 )
 _MAPS = (
     *("labels", "origins", "ring", "stats", "cells", "nets4", "nets6", "ports", "written", "guarded"),
     *("allowed", "allowed_paths", "allows4", "allows6", "exec_dirs", "ipc_keys", "begun", "scoped_users"),
-    *("tokens", "watches", ".bss"),
+    *("hosts", "resolvers", "answers", "tokens", "watches", ".bss"),
 )
 """Every map that userspace reads or fills."""
 _NAMED_BY_ORIGIN = {
@@ -62,6 +71,8 @@ _NAMED_BY_ORIGIN = {
     "allowed": CAllowedKey,
     "allowed_paths": CPathKey,
     "origins": COriginKey,
+    "hosts": CHostKey,
+    "answers": CAddressKey,
 }
 _EXEC_DIRS = {"code.shm": mirrors.SHM, "code.hidden-temp": mirrors.HIDDEN_TEMP}
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
@@ -69,6 +80,10 @@ _LOCKDOWN = Path("/sys/kernel/security/lockdown")
 
 class Probes:
     """Labels, decisions and records of one run. `load`, then `attach`, then label the command."""
+
+    tracing: Sequence[str] = _TRACING
+    watches_calls = True
+    """Programs that are attached where their sections say."""
 
     def __init__(
         self,
@@ -90,11 +105,13 @@ class Probes:
         self._pins = pins
         self._object: libbpf.Object | Kept | None = None
         self._ring: libbpf.Ring | None = None
+        self.also_held: Callable[[int], None] = lambda fd: None
+        """Told the descriptor of a program that is attached in mid-run, for whoever must outlive the agent."""
         self._boot_offset = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def load(self) -> None:
         """Give the programs to the kernel and fill their maps; nothing acts yet."""
-        _check_host()
+        check_host()
         try:
             self._object = self._load()
             self._fill()
@@ -103,10 +120,13 @@ class Probes:
             raise
 
     def attach(self) -> None:
-        """Put every program in force; on failure `GuardError`, and nothing stays attached."""
+        """Put the programs in force; on failure `GuardError`, and none stays attached.
+
+        That of system calls waits for fresh code, unless everything is kept.
+        """
         try:
             # The order matters: what begins a run must not be met again by `on_exec` as an exec within it.
-            for name in (*_TRACING, *([_BEGIN] if self._pins else [])):
+            for name in (*self.tracing, *(_KEPT if self._pins else ())):
                 self._links[name] = self._loaded.attach(name)
             self._attach_cgroup()
             self._pin()
@@ -147,7 +167,12 @@ class Probes:
         must_exist: bool = False,
         run: int | None = None,
     ) -> bool:
-        """Label a process; False when `must_exist` and it has no label (it is gone)."""
+        """Label a process; False when `must_exist` and it has no label (it is gone).
+
+        The first label of fresh code puts the program of system calls in force: the whole host pays for it.
+        """
+        if self.watches_calls and actor in _FRESH and _CALLS not in self._links:
+            self._watch_calls()
         label = CLabel(self._run if run is None else run, origin, stage, actor, flags)
         return self._labels.update(_u32(pid), bytes(label), libbpf.EXIST if must_exist else libbpf.ANY)
 
@@ -213,6 +238,21 @@ class Probes:
         """Let the tree of `origin` reach `cidr` at `port` (0: any), unless the deciding rule is locked."""
         name, key = allow_key(origin, cidr, port)
         self._loaded.map(name).update(key, b"\1")
+
+    def allow_name(self, origin: int, pattern: str, ports: Sequence[int]) -> bool:
+        """Let the tree of `origin` ask for the name, or for all below `*.`, and reach it at the ports.
+
+        Replaces what was said of the pattern before. False when the kernel's table cannot hold it.
+        """
+        key = host_key(origin, pattern)
+        if key is None or len(ports) > mirrors.HOST_PORTS:
+            return False
+        held = mirrors.CHostAllow(tuple(sorted(ports)))
+        return self._loaded.map("hosts").update(key, bytes(held))
+
+    def add_resolver(self, address: str) -> None:
+        """Judge questions to this address by the name in them; those to others by their address."""
+        self._loaded.map("resolvers").update(address_key(address), b"\1")
 
     def add_exec_dir(self, path: str, group: str) -> bool:
         """Directory for `code.shm` or `code.hidden-temp`; False when it is not there."""
@@ -323,6 +363,13 @@ class Probes:
             raise RuntimeError("load() comes first")
         return self._object
 
+    def _watch_calls(self) -> None:
+        try:
+            link = self._links[_CALLS] = self._loaded.attach(_CALLS)
+        except OSError as error:
+            raise GuardError(f"the kernel refused to attach a program ({error.strerror})") from error
+        self.also_held(link.fd)
+
     def _pin(self) -> None:
         if self._pins is not None and not isinstance(self._object, Kept):
             maps = {name: self._loaded.map(name) for name in _MAPS}
@@ -380,7 +427,8 @@ class Probes:
         return groups.index(group) + 1 if group in groups else 0
 
 
-def _check_host() -> None:
+def check_host() -> None:
+    """`GuardError` where no kernel program of ours could work."""
     if os.geteuid() != 0:
         raise GuardError("the hooks backend needs root", "run pratique as root, or with sudo")
     if not host.in_first_pid_namespace():

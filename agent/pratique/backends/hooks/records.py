@@ -15,6 +15,7 @@ from pratique.backends.hooks.mirrors import (
     FORK,
     IPC,
     LOST_LABEL,
+    MALFORMED,
     MEMORY,
     MEMORY_HOW,
     NET,
@@ -33,6 +34,7 @@ from pratique.backends.hooks.mirrors import (
     CLabel,
     CLostLabel,
     CMemory,
+    CName,
     CNet,
     CRecord,
 )
@@ -93,6 +95,8 @@ class ForkRecord(NamedTuple):
 
     head: Head
     child: int
+    shares: bool
+    """Whether the two have one table of descriptors: each can use what the other opened."""
 
 
 class ExitRecord(NamedTuple):
@@ -142,6 +146,12 @@ class NetRecord(NamedTuple):
     allowed: bool
     """An allow of the origin overrode the table."""
     send: bool
+    times: int
+    """How many like it, by the same process, it stands for."""
+    name: str = ""
+    """What was asked for, or what the address was an answer to; empty when nobody can say."""
+    malformed: bool = False
+    """A message to a resolver that is no question: its name cannot be told."""
 
 
 class FileRecord(NamedTuple):
@@ -251,7 +261,7 @@ def _key(raw: CInodeKey) -> InodeKey:
 
 
 def _fork(raw: CFork, head: Head) -> ForkRecord:
-    return ForkRecord(head, raw.child)
+    return ForkRecord(head, raw.child, bool(raw.shares))
 
 
 def _exit(raw: CExit, head: Head) -> ExitRecord:
@@ -291,7 +301,7 @@ def _words(joined: bytes) -> tuple[str, ...]:
     return tuple(_text(word) for word in joined.removesuffix(b"\0").split(b"\0"))
 
 
-def _net(raw: CNet, head: Head) -> NetRecord:
+def _net(raw: CName, head: Head) -> NetRecord:
     return NetRecord(
         head=head,
         address="" if raw.flags & SOCKET else _address(raw),
@@ -301,10 +311,13 @@ def _net(raw: CNet, head: Head) -> NetRecord:
         protocol=raw.protocol,
         allowed=bool(raw.flags & ALLOWED),
         send=bool(raw.flags & SEND),
+        times=raw.times,
+        name=_text(raw.name),
+        malformed=bool(raw.flags & MALFORMED),
     )
 
 
-def _address(raw: CNet) -> str:
+def _address(raw: CName) -> str:
     packed = bytes(raw.address)
     if raw.family == socket.AF_INET:
         return socket.inet_ntop(socket.AF_INET, packed[:4])
@@ -337,7 +350,7 @@ _DECODERS: dict[int, tuple[type[ctypes.Structure], int, Callable[..., Record]]] 
     EXIT: (CExit, ctypes.sizeof(CExit), _exit),
     LOST_LABEL: (CLostLabel, ctypes.sizeof(CLostLabel), _lost_label),
     EXEC: (CExec, CExec.argv.offset, _exec),
-    NET: (CNet, ctypes.sizeof(CNet), _net),
+    NET: (CName, ctypes.sizeof(CNet), _net),
     FILE: (CFile, CFile.path.offset + 1, _file),
     IPC: (CIpc, ctypes.sizeof(CIpc), _ipc),
     MEMORY: (CMemory, ctypes.sizeof(CMemory), _memory),

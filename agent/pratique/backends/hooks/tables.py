@@ -3,15 +3,19 @@
 import ctypes
 import os
 from collections.abc import Iterable
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
+from socket import AF_INET, AF_INET6
 from typing import Any
 
 from pratique.backends.hooks.mirrors import (
+    HOST_KEPT,
     PATH_KEPT,
+    CAddressKey,
     CAllow4Key,
     CAllow6Key,
     CCell,
     CCellKey,
+    CHostKey,
     CNet4Key,
     CNet6Key,
     CPathKey,
@@ -86,6 +90,24 @@ def allow_key(origin: int, cidr: str, port: int) -> tuple[str, bytes]:
     if network.version == _IPV4:
         return "allows4", bytes(CAllow4Key(prefix, origin, port, 0, packed))
     return "allows6", bytes(CAllow6Key(prefix, origin, port, 0, packed))
+
+
+def host_key(origin: int, pattern: str) -> bytes | None:
+    """Key of a name, or of `*.` and what it ends in, spelt backwards; None when it is too long or no ASCII."""
+    whole = not pattern.startswith("*.")
+    name = pattern.removeprefix("*" * (not whole)).lower().rstrip(".")
+    spelt = name[::-1].encode("ascii", "replace") + b"\0" * whole
+    if len(spelt) > HOST_KEPT or not name.isascii() or "*" in name:
+        return None
+    room = (ctypes.c_uint8 * HOST_KEPT).from_buffer_copy(spelt.ljust(HOST_KEPT, b"\0"))
+    return bytes(CHostKey(_NET_FIXED_BITS + 8 * len(spelt), origin, room))
+
+
+def address_key(address: str) -> bytes:
+    """Key of an address that belongs to no origin; ValueError for what is none."""
+    found = ip_address(address)
+    packed = (ctypes.c_uint8 * 16).from_buffer_copy(found.packed.ljust(16, b"\0"))
+    return bytes(CAddressKey(packed, AF_INET if found.version == _IPV4 else AF_INET6, 0))
 
 
 def path_key(origin: int, path: str, use: int, *, children: bool) -> bytes | None:

@@ -88,9 +88,13 @@ def _net(record: records.NetRecord, plan: Plan) -> dict[str, Any]:
         "port": record.port or None,
         "protocol": _PROTOCOLS.get(record.protocol) or _TYPES.get(record.type, "raw"),
     }
+    if record.name:
+        target["name"] = record.name
+    if record.malformed:
+        target["request"] = "no plain question"
     if record.allowed:
         target["allowed"] = True
-    return {**_act(record.head, plan), "target": target}
+    return {**_act(record.head, plan), "target": target, "times": record.times}
 
 
 def _file(record: records.FileRecord, plan: Plan) -> dict[str, Any]:

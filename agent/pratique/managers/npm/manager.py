@@ -3,14 +3,17 @@
 import os
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from pratique.managers.base import Context, Pattern, Stopped
+from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.helpers import helper, lifecycle
+from pratique.managers.hosts import first_reasons
 from pratique.managers.npm import bins
 from pratique.managers.npm.arguments import after_npm, parse, script_of
 from pratique.managers.npm.environment import Script, digest_of, read, source_of
 from pratique.managers.npm.facts import facts
+from pratique.managers.npm.hosts import learned
 from pratique.managers.npm.identity import Claim, checkout, identify
 from pratique.managers.npm.memory import Memory, Request, memory_of, wanted
 from pratique.managers.npm.places import Place, locked, package_of, place_of, same_folder
@@ -56,6 +59,10 @@ class Npm:
         arguments = parse(argv)
         where = os.path.join(cwd, *arguments.all("--prefix")[-1:])  # noqa: PTH118
         return tuple(sorted(wanted(arguments) or names_in(manifest_of(where))))
+
+    def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
+        """Registries, lock files, proxies, and URLs on the command line."""
+        return first_reasons(learned(argv, environment, cwd))
 
 
 def _judge(child: Stopped, context: Context, memory: Memory, request: Request) -> Settlement:

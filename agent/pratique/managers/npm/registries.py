@@ -71,7 +71,7 @@ def configured(
     environment: Mapping[str, str], argv: Sequence[str], root: str | None, written: Callable[[str], bool]
 ) -> Registries:
     """As npm itself sees it: what is no default is in its children's environment, scopes are in its files."""
-    built_in = _built_in(environment.get("npm_execpath", ""), written)
+    default = built_in(environment.get("npm_execpath", ""), written)
     files = [environment.get("npm_config_globalconfig"), environment.get("npm_config_userconfig")]
     scopes: dict[str, str] = {}
     for path in [*files, f"{root}/.npmrc" if root else None]:
@@ -79,9 +79,9 @@ def configured(
             scopes |= _scopes(text(path, _MAX_BYTES, follow=True), environment)
     scopes |= _scopes("\n".join(f"{key}={value}" for key, value in _given(environment, argv)), environment)
     return Registries(
-        environment.get("npm_config_registry") or built_in,
+        environment.get("npm_config_registry") or default,
         scopes,
-        built_in,
+        default,
         environment.get("npm_config_replace_registry_host", "npmjs"),
     )
 
@@ -112,7 +112,7 @@ def _scopes(content: str, environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _built_in(npm: str, written: Callable[[str], bool]) -> str | None:
+def built_in(npm: str, written: Callable[[str], bool]) -> str | None:
     """The default that this npm was published with: its own definition of the option."""
     top = Path(os.path.realpath(npm)).parent.parent if npm.startswith("/") else None
     path = f"{top}/node_modules/@npmcli/config/lib/definitions/definitions.js"

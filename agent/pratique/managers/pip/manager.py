@@ -2,9 +2,10 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from pratique.managers.base import Context, Pattern, Stopped
+from pratique.managers import hosts
+from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.helpers import helper, lifecycle
 from pratique.managers.pip.arguments import after_pip, gather, local_path, parse
 from pratique.managers.pip.children import is_hook, is_nested, is_rerun
@@ -12,7 +13,7 @@ from pratique.managers.pip.facts import facts
 from pratique.managers.pip.identity import Place, build_environment, identify, place_of, tracked
 from pratique.managers.pip.memory import Memory, Request, memory_of, remember_checkout
 from pratique.managers.pip.project import code, inode
-from pratique.managers.pip.sources import configured
+from pratique.managers.pip.sources import configured, hosts_of
 from pratique.model import Identity, Settlement
 from pratique.words import Actor, Stage
 
@@ -52,12 +53,19 @@ class Pip:
         wanted = gather(parse(after_pip(argv)), cwd, {}, lambda path: True)
         return tuple(sorted(wanted.names()))
 
+    def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
+        """Indexes, find-links places, proxies, and URLs on the command line."""
+        return hosts.first_reasons(_learned(argv, environment, cwd))
 
-def hosts(argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
-    """Hosts of indexes, find-links places and proxies pip is configured for: for the report only."""
+
+def _learned(argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> Iterator[Learned]:
     arguments = parse(after_pip(argv))
     wanted = gather(arguments, cwd, environment, lambda path: True)
-    return configured(arguments, wanted, argv[0] if argv else "", environment, cwd).hosts()
+    sources = configured(arguments, wanted, argv[0] if argv else "", environment, cwd)
+    yield from (Learned(host, "an index") for host in hosts_of(sources.indexes))
+    yield from (Learned(host, "a find-links place") for host in hosts_of(sources.links))
+    yield from hosts.named(arguments.words)
+    yield from (Learned(host, "a proxy") for host in hosts_of(sources.proxies))
 
 
 def _helper(child: Stopped, context: Context, memory: Memory, *, by_helper: bool) -> Settlement | None:

@@ -24,11 +24,6 @@ class Sources:
     trusted: tuple[str, ...]
     default: bool
 
-    def hosts(self) -> tuple[str, ...]:
-        """Host names of all of them, for the report."""
-        found = [host(place) for place in (*self.indexes, *self.links, *self.proxies)]
-        return tuple(dict.fromkeys(name for name in found if name))
-
     def users(self) -> tuple[str, ...]:
         """Credentials in the URLs of indexes: only to recognise them, never kept or shown."""
         found = (urlsplit(place).netloc.rpartition("@")[0] for place in self.indexes)
@@ -41,9 +36,9 @@ class Sources:
             return "no index is configured"
         if scheme == "file":
             return None if _below(url, self.indexes) and not _below(url, self.links) else "a local archive"
-        if server in _hosts(self.indexes):
+        if server in hosts_of(self.indexes):
             return None
-        if server in _hosts(self.links):
+        if server in hosts_of(self.links):
             return "from a find-links place"
         if scheme == "https" or (scheme == "http" and server in self.trusted):
             return None
@@ -105,8 +100,9 @@ def _many(name: str, layers: list[dict[str, str]], given: tuple[tuple[str, str],
     return (*words, *(value for option_name, value in given if option_name == f"--{name}" and value))
 
 
-def _hosts(places: tuple[str, ...]) -> set[str]:
-    return {name for name in map(host, places) if name}
+def hosts_of(places: tuple[str, ...]) -> tuple[str, ...]:
+    """The hosts of places that have one, each once."""
+    return tuple(dict.fromkeys(name for name in map(host, places) if name))
 
 
 def _absolute(place: str, cwd: str) -> str:

@@ -1,14 +1,17 @@
 """uv: how its commands look, what its children are, and which package a build or a first run belongs to."""
 
 import re
+from collections.abc import Mapping
 
-from pratique.managers.base import Context, Pattern, Stopped
+from pratique.managers.base import Context, Learned, Pattern, Stopped
+from pratique.managers.hosts import first_reasons
 from pratique.managers.pip.project import code, inode
 from pratique.managers.uv import first_run
 from pratique.managers.uv.arguments import after_uv, parse
 from pratique.managers.uv.config import directory, working
 from pratique.managers.uv.facts import facts
 from pratique.managers.uv.helpers import helper
+from pratique.managers.uv.hosts import learned
 from pratique.managers.uv.identity import identify
 from pratique.managers.uv.memory import Memory, Request, memory_of, names_of, wanted_by
 from pratique.managers.uv.places import build_environment, intended, is_cache, strayed
@@ -61,6 +64,10 @@ class Uv:
         here = working(arguments, {}, cwd)
         wanted = wanted_by(arguments, here, lambda path: True)
         return tuple(sorted(names_of(arguments, wanted, directory(arguments, {}, here), lambda path: True)))
+
+    def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
+        """Indexes, lock files, proxies, and URLs on the command line."""
+        return first_reasons(learned(argv, environment, cwd))
 
 
 def _command(child: Stopped, context: Context, memory: Memory, request: Request) -> Settlement:

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import subprocess
+import time
 from pathlib import Path
 
 MARKS = Path("@MARKS@")
@@ -10,6 +11,7 @@ def act():
     program, size = os.environ["STORM"].split(":")
     (MARKS / "started").touch()
     with rage(program, "open", 10 * int(size)), rage(program, "fork", int(size)):
+        time.sleep(0.1)  # in their midst
         with contextlib.suppress(OSError):
             (MARKS / "loot").write_bytes(Path.home().joinpath(".npmrc").read_bytes())
     with rage(program, "open-etc", 10 * int(size)), rage(program, "exec", int(size)):

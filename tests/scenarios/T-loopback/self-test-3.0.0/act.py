@@ -25,5 +25,10 @@ def converse(family, address):
 def act():
     converse(socket.AF_INET, ("127.0.0.1", 0))
     converse(socket.AF_INET6, ("::1", 0))
+    # Both addresses of the name are asked for their route on the way.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=echo, args=(server,), daemon=True).start()
+        with socket.create_connection(("localhost", server.getsockname()[1]), timeout=5) as client:
+            client.sendall(b"ping")
     with tempfile.TemporaryDirectory() as folder:
         converse(socket.AF_UNIX, str(Path(folder, "s")))

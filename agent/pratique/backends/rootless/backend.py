@@ -1,0 +1,246 @@
+"""The `rootless` backend put together: one confined thread, one listener, one loop."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+from pratique import host as this_host
+from pratique.backends import syscalls
+from pratique.backends.base import Command, Ended, Host, Losses, Support
+from pratique.backends.hooks import launch
+from pratique.backends.rootless import hosts
+from pratique.backends.rootless.capability import EMULATED, LANDLOCK, capability, tier
+from pratique.backends.rootless.changes import Changes
+from pratique.backends.rootless.confine import Confined
+from pratique.backends.rootless.connections import Connections
+from pratique.backends.rootless.guarded import Guarded, Patterns, reachable
+from pratique.backends.rootless.judge import Judge
+from pratique.backends.rootless.listener import Listener
+from pratique.backends.rootless.opens import Opens
+from pratique.backends.rootless.programs import Programs, temporary
+from pratique.backends.rootless.quiet import Quiet
+from pratique.backends.rootless.reach import Reach
+from pratique.backends.rootless.rooms import Rooms
+from pratique.backends.rootless.supervisor import Supervisor, handlers
+from pratique.backends.rootless.tasks import Label, Tasks, children
+from pratique.backends.rootless.zones import Zones
+from pratique.errors import GuardError
+from pratique.model import Coverage, Event, Settlement
+from pratique.policy.lower import FilePlan, file_plan
+from pratique.policy.model import Allow, Policy
+from pratique.words import Actor, Stage
+
+_ABI_REFER, _ABI_TRUNCATE, _ABI_SCOPES = 2, 3, 6
+_SERVE = 0.005
+_NOTHING = ".pratique-awaited"
+_TEMPORARY = "/tmp"  # noqa: S108
+
+
+class RootlessBackend:
+    """No privilege at all: see `backends.base.Backend` for the life of a backend."""
+
+    name = "rootless"
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._opened: list[Callable[[], None]] = []
+        """What `close` undoes, last first."""
+        self._supervisor: Supervisor | None = None
+        self._confined: Confined | None = None
+        self._ended: Ended | None = None
+        self._tier = tier()
+        self._gaps: list[str] = _gaps(self._tier)
+
+    def supported(self) -> Support:
+        """Whether a child can be confined and answered here."""
+        return capability()
+
+    def start(self, policy: Policy, run: int) -> None:
+        """Find what is to be guarded, and where everybody is free."""
+        self._policy = policy
+        self._judge = Judge(policy, run, self._host.homes, self._host.project)
+        self._tasks = Tasks(os.getpid(), tuple(children(os.getpid())))
+        self._opened.append(self._tasks.close)
+        self._rooms = Rooms()
+        self._opened.append(self._rooms.close)
+        self._rooms.of_home(os.environ.get("HOME", ""))
+        self._plan = file_plan(policy, self._host.homes, self._host.project)
+        patterns = Patterns(policy, self._host.homes, self._host.project)
+        self._guarded = Guarded(self._plan, patterns)
+        self._quiet = Quiet(self._tasks)
+        self._zones = _zones(self._plan, policy, bounded=self._tier == LANDLOCK)
+        self._rooms.of_project(self._host.project, self._zones)
+        linked = (f"{path} has other names: through those it is not guarded" for path in self._guarded.linked)
+        self._gaps += linked
+
+    def spawn(self, command: Command) -> int:
+        """Start the command behind the ruleset and the filter, and serve it until it runs."""
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+        command = self._roomed(command)
+        confined = self._confined = Confined(self._zones.ruleset(), signals=not self._scoped())
+        self._opened.append(confined.close)
+        supervisor = self._supervisor = self._build(confined.start(command, self._born))
+        self._watch(supervisor)
+        while not confined.is_started():
+            supervisor.serve(_SERVE)
+        confined.raise_failure()
+        if confined.child is None:
+            raise GuardError("the command was not started")
+        return confined.child.pid
+
+    def _scoped(self) -> bool:
+        """Whether Landlock keeps signals inside, or nothing is to be refused."""
+        scopes = self._tier == LANDLOCK and syscalls.landlock_abi() >= _ABI_SCOPES
+        return scopes or self._policy.mode == "audit"
+
+    def _roomed(self, command: Command) -> Command:
+        """The command with folders that it may fill, and a temporary directory of its own where that is needed."""
+        environment = command.environment
+        own = self._rooms.temporary(environment.get("TMPDIR") or _TEMPORARY, self._zones)
+        return Command(command.argv, command.cwd, {**environment, "TMPDIR": own}) if own else command
+
+    def _born(self, pid: int) -> None:
+        """Label the command, in the thread that forked it."""
+        self._tasks.add(pid, os.getpid(), Label(Actor.COMMAND, Stage.RESOLVE))
+
+    def _watch(self, supervisor: Supervisor) -> None:
+        for pid in self._tasks.living():
+            task = self._tasks.get(pid)
+            if task is not None:
+                supervisor.command = pid
+                supervisor.watch(task)
+
+    def _build(self, fd: int) -> Supervisor:
+        listener = Listener(fd)
+        reach = Reach(self._judge, self._tasks)
+        opens = Opens(self._judge, self._zones, self._guarded, reach, listener)
+        self._opens = opens
+        changes = Changes(self._judge, self._zones, self._guarded, opens.written)
+        sockets = {os.path.realpath(place.path): place.group for place in self._plan.ipc}
+        if agent := os.environ.get("SSH_AUTH_SOCK"):
+            sockets[os.path.realpath(agent)] = "ipc.agents"
+        connections = Connections(self._judge, listener, sockets, self._tasks)
+        self._opened.append(connections.workers.close)
+        programs = Programs(
+            self._judge, self._tasks, self._host.patterns, self._plan.exec, temporary(), opens.written
+        )
+        rows = handlers(opens, changes, connections, programs, reach, self._judge)
+        supervisor = Supervisor(listener, self._judge, self._tasks, programs, rows, self._quiet.note)
+        self._opened.append(supervisor.close)
+        return supervisor
+
+    def ended(self) -> Ended | None:
+        """How the command ended; it is reaped on the way."""
+        child = self._confined.child if self._confined else None
+        if self._ended is None and child is not None and child.ended():
+            status, number = child.wait()
+            self._ended = Ended(None if number else status, number, child.exec_error)
+        return self._ended
+
+    def label(self, pid: int, settlement: Settlement) -> None:
+        """Label a live process as what the settlement says, origin 1."""
+        task = self._tasks.get(pid)
+        if task is not None:
+            self._relabel(pid, Label(settlement.actor, settlement.stage, 1))
+
+    def events(self, timeout: float) -> Iterable[Event]:
+        """Answer for a while; what came of it, and who waits to be settled."""
+        if self._supervisor is None:
+            return
+        pending = self._supervisor.serve(timeout)
+        yield from self._drain()
+        if pending is not None:
+            yield pending
+
+    def _drain(self) -> Iterable[Event]:
+        events = self._judge.events
+        for _ in range(len(events)):
+            yield events.popleft()
+
+    def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
+        """Fix the label, then its allows, then answer the call it waits in."""
+        if origin:
+            self._judge.grant(origin, allows, hosts.resolve(allows))
+        self._relabel(event.pid, Label(settlement.actor, settlement.stage, origin))
+        if self._supervisor is not None:
+            self._supervisor.settled(event.pid)
+
+    def _relabel(self, pid: int, label: Label) -> None:
+        task = self._tasks.get(pid)
+        if task is not None:
+            task.pending = False
+            self._tasks.relabel(task, label)
+            self._quiet.note()
+
+    def refuse(self, event: Event) -> None:
+        """End the stopped process of a pending exec."""
+        launch.kill_one(event.pid, self._tasks.living)
+
+    def written_by_package(self, path: str) -> bool:
+        """Whether package code of this run may have written the file."""
+        return self._quiet.may_have_written(path)
+
+    def survivors(self) -> list[int]:
+        """Every process below us that still lives."""
+        return self._tasks.survivors()
+
+    def finish(self) -> None:
+        """End every process of the run."""
+        launch.end(self.survivors, grace=0)
+
+    def update(self, policy: Policy) -> None:
+        """Decide by another policy from now on; what Landlock holds stays as it was."""
+        self._policy = self._judge.policy = policy
+
+    def losses(self) -> Losses:
+        """Calls that a defect of ours refused."""
+        return Losses(reads=self._supervisor.failures if self._supervisor else 0)
+
+    def counts(self) -> dict[str, int]:
+        """Totals per run."""
+        return dict(self._judge.counts)
+
+    def gaps(self) -> list[str]:
+        """What this run could not cover, one line each."""
+        defects = self._supervisor.errors if self._supervisor else []
+        return [*self._gaps, *(f"a call was refused for a defect: {text}" for text in dict.fromkeys(defects))]
+
+    def coverage(self) -> list[Coverage]:
+        """Rows proved by refusals in a child."""
+        from pratique.backends import coverage  # noqa: PLC0415 (a run does not prove again)
+        from pratique.backends.rootless.claims import CLAIMS  # noqa: PLC0415
+
+        return coverage.prove(RootlessBackend, coverage.rows(CLAIMS))
+
+    def close(self) -> None:
+        """End what still runs, then undo everything, last first."""
+        if self._confined is not None and self._opened:
+            with contextlib.suppress(GuardError):
+                self.finish()
+        while self._opened:
+            self._opened.pop()()
+
+
+def _zones(plan: FilePlan, policy: Policy, *, bounded: bool) -> Zones:
+    unreadable = [place.path for place in reachable(plan.read, write=False)]
+    unwritable = [place.path for place in reachable([*plan.write, *plan.create], write=True)]
+    # Where a place may yet come to be, what is made is the supervisor's to look at.
+    unwritable += [f"{folder}/{_NOTHING}" for folder in plan.watch]
+    unwritable.append(str(this_host.state_dir()))
+    return Zones(unreadable, unwritable, free=policy.mode == "audit", bounded=bounded)
+
+
+def _gaps(chosen: int) -> list[str]:
+    """The tier, and what it leaves open here."""
+    abi = syscalls.landlock_abi()
+    if chosen == EMULATED:
+        return [
+            "tier 3 of docs/rootless.md: no Landlock, so every open and change is done by the supervisor",
+            "memory of processes outside is not shut off to the command, the managers and their helpers",
+        ]
+    rows = (
+        (_ABI_TRUNCATE, "files can be cut short in guarded places that exist (Landlock needs Linux 6.2)"),
+        (_ABI_REFER, "renames and links across directories answer EXDEV (Landlock needs Linux 5.19)"),
+    )
+    what = "tier 2 of docs/rootless.md: Landlock refuses, a supervisor does what is allowed"
+    return [what, *(text for least, text in rows if abi < least)]

@@ -1,0 +1,121 @@
+"""What this host lets a process without privilege do: found by doing it in a child."""
+
+import errno
+import os
+import select
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pratique.backends import seccomp, syscalls
+from pratique.backends.base import Support
+from pratique.errors import PratiqueError
+
+_SECONDS = 10
+_MEND = "`pratique doctor` says what this host can do"
+
+
+class Ability(NamedTuple):
+    """What worked in a child."""
+
+    landlock: int
+    listener: str = ""
+    """Why there is no listener; empty: there is."""
+    sockets: str = ""
+    """Why a child's sockets cannot be copied; empty: they can."""
+
+
+TIER = "PRATIQUE_ROOTLESS_TIER"
+"""An environment variable that forces a weaker tier (docs/rootless.md): tests use it."""
+LANDLOCK, EMULATED = 2, 3
+
+
+def tier() -> int:
+    """2 where Landlock works, else 3; or the weaker one that was asked for."""
+    asked = os.environ.get(TIER, "")
+    if asked == str(EMULATED) or not syscalls.landlock_abi():
+        return EMULATED
+    return LANDLOCK
+
+
+def capability() -> Support:
+    """Whether a tree can be supervised here; never raises."""
+    try:
+        found = ability()
+    except (OSError, PratiqueError, ValueError) as error:
+        return Support(ok=False, why=f"it could not be tried ({error})", mend=_MEND)
+    if found.listener:
+        return Support(ok=False, why=found.listener, mend=_MEND)
+    if found.sockets:
+        return Support(ok=False, why=found.sockets, mend="run it outside the container, or as root")
+    return Support(ok=True)
+
+
+def ability() -> Ability:
+    """Try each part in a child that leaves nothing behind."""
+    landlock = int(_in_child(lambda: str(_landlock())) or 0)
+    return Ability(landlock, _in_child(_listener), _in_child(_sockets))
+
+
+def _landlock() -> int:
+    abi = syscalls.landlock_abi()
+    if not abi:
+        return 0
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    ruleset = syscalls.landlock_ruleset(1 << 2)
+    syscalls.landlock_restrict(ruleset)
+    try:
+        with open("/proc/self/status", "rb"):  # noqa: PTH123
+            return 0
+    except PermissionError:
+        return abi
+
+
+def _listener() -> str:
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    try:
+        os.close(syscalls.install_listener(seccomp.listening()))
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return "another supervisor listens to this process already (a guarded run, or a sandbox)"
+        return f"no listener for system calls: {error.strerror}"
+    return ""
+
+
+def _sockets() -> str:
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(_SECONDS)
+        signal.pause()
+        os._exit(0)
+    try:
+        os.close(syscalls.pidfd_getfd(os.pidfd_open(pid), 1))
+    except OSError as error:
+        return f"sockets of the command cannot be copied here (pidfd_getfd: {error.strerror})"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return ""
+
+
+def _in_child(trial: Callable[[], str]) -> str:
+    """What the trial says, in a process of its own; what breaks it is said too."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        text = "the child that tried it broke"
+        try:
+            text = trial()
+        except BaseException as error:  # noqa: BLE001
+            text = f"{type(error).__name__}: {error}"
+        finally:
+            os.write(writing, text.encode(errors="replace")[:4096])
+            os._exit(0)
+    os.close(writing)
+    try:
+        if not select.select([reading], [], [], _SECONDS)[0]:
+            os.kill(pid, signal.SIGKILL)
+        return os.read(reading, 4096).decode(errors="replace")
+    finally:
+        os.close(reading)
+        os.waitpid(pid, 0)

@@ -1,0 +1,49 @@
+"""What each row of the coverage table can promise here, and by what; `backends.proof` lowers it to what it sees."""
+
+from pratique.words import Level
+
+_OPENED = "Landlock refuses; the supervisor opens for those who may"
+_HELD = "Landlock refuses; the supervisor changes it for those who may"
+_MARKED = "done by the supervisor or not at all"
+_PROGRAM = "refused at the call; a name changed behind it ends at the first call of what it started"
+_PEER = "the supervisor connects, on copies of socket and address"
+_ASKED = "refused by the supervisor, by registers alone"
+_SCOPE = "the Landlock domain"
+
+_E, _B = Level.ENFORCED, Level.KILLED_BEFORE
+_READS = ("file.read", "file.read.linked")
+_CHANGES = (
+    *("file.write", "file.write.managed", "file.create", "file.create.inside", "file.create.managed"),
+    *("file.create.directory", "file.rename.onto", "file.rename.into", "file.rename.parent"),
+    *("file.link", "file.link.symbolic", "file.remove", "file.truncate"),
+)
+_PROGRAMS = ("exec.listed", "exec.memfd", "exec.deleted", "exec.hidden", "priv.gain")
+_PEERS = (
+    *("net.connect.tcp4", "net.connect.tcp6", "net.connect.udp", "net.dns"),
+    *("ipc.connect", "ipc.connect.agent", "ipc.connect.late", "ipc.connect.abstract"),
+)
+_CALLS = (
+    "net.connect.raw",
+    "net.connect.packet",
+    "kernel.bpf",
+    "ns.enter",
+    "mount",
+    "ring",
+    "proc.memory.ptrace",
+)
+_DOMAIN = ("proc.memory.root", "proc.signal")
+
+CLAIMS: dict[str, tuple[Level, str]] = {
+    **dict.fromkeys(_READS, (_E, _OPENED)),
+    **dict.fromkeys(_CHANGES, (_E, _HELD)),
+    "file.setattr": (_E, _MARKED),
+    **dict.fromkeys(_PROGRAMS, (_B, _PROGRAM)),
+    "exec.fresh": (Level.SEEN, "audited: installers do this"),
+    "exec.loader": (Level.BLIND, "what is executed is ld.so"),
+    "exec.map": (Level.BLIND, "nothing here sees mappings"),
+    **dict.fromkeys(_PEERS, (_E, _PEER)),
+    **dict.fromkeys(_CALLS, (_E, _ASKED)),
+    "net.listen": (Level.SEEN, "audited"),
+    "proc.memory.read": (_E, "the supervisor opens files of /proc, of the caller's own processes"),
+    **dict.fromkeys(_DOMAIN, (_E, _SCOPE)),
+}

@@ -1,0 +1,213 @@
+"""The loop that answers stopped calls, one after the other, in the thread that also carries the events."""
+
+import errno
+import os
+import platform
+import select
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from pratique.backends import seccomp, syscalls
+from pratique.backends.rootless import refused
+from pratique.backends.rootless.answers import GO_ON, Answer, Descriptor, Fail, GoOn, Value
+from pratique.backends.rootless.changes import Changes
+from pratique.backends.rootless.connections import Connections
+from pratique.backends.rootless.judge import Judge
+from pratique.backends.rootless.listener import Call, Listener
+from pratique.backends.rootless.opens import Opens
+from pratique.backends.rootless.programs import Programs
+from pratique.backends.rootless.reach import Reach
+from pratique.backends.rootless.tasks import Task, Tasks
+from pratique.model import Event, Kind
+
+Handler = Callable[[Task, Call], Answer]
+# So many answers at most before the events of them are carried on.
+_BATCH = 256
+_MOST_ERRORS = 64
+
+
+class Supervisor:
+    """Answers every call by the handler of its number; what is unknown or fails is refused."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        judge: Judge,
+        tasks: Tasks,
+        programs: Programs,
+        handlers: Mapping[str, Handler],
+        after_end: Callable[[], None],
+    ) -> None:
+        self._after_end = after_end
+        self._listener, self._judge, self._tasks, self._programs = listener, judge, tasks, programs
+        numbers = syscalls.numbers(platform.machine())
+        self._handlers = {numbers[name]: handler for name, handler in handlers.items() if name in numbers}
+        self._held: dict[int, Call] = {}
+        self._poll = select.epoll()
+        self._poll.register(listener.fd, select.EPOLLIN)
+        self._ends: dict[int, int] = {}
+        self.command = 0
+        """The child that somebody else waits for."""
+        self.failures = 0
+        """Calls that a defect of ours refused; the reasons are in `errors`."""
+        self.errors: list[str] = []
+
+    def watch(self, task: Task) -> None:
+        """Learn of the end of a process."""
+        self._ends[task.pidfd] = task.pid
+        with suppress(OSError):
+            self._poll.register(task.pidfd, select.EPOLLIN)
+
+    def serve(self, seconds: float) -> Event | None:
+        """Answer what comes within this time; earlier with an event that waits to be settled."""
+        deadline = time.monotonic() + seconds
+        for _ in range(_BATCH):
+            ready = self._poll.poll(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                return None
+            # Ends first: a number that is used again must not be taken for the process that had it.
+            ended = [fd for fd, _ in ready if fd != self._listener.fd]
+            for fd in ended:
+                self._ended(fd)
+            if len(ended) < len(ready) and (pending := self._answer_one()) is not None:
+                return pending
+            if ended:
+                return None
+        return None
+
+    def settled(self, pid: int) -> None:
+        """A held process goes on, as what it is now."""
+        call = self._held.pop(pid, None)
+        task = self._tasks.get(pid)
+        if call is not None and task is not None:
+            self._give(call, self._handled(task, call))
+
+    def close(self) -> None:
+        """Stop to answer: what still runs gets ENOSYS."""
+        self._poll.close()
+        self._listener.close()
+
+    def _answer_one(self) -> Event | None:
+        call = self._listener.receive()
+        if call is None:
+            return None
+        try:
+            return self._judged(call)
+        except OSError as error:  # the caller went away, or there is no descriptor left: it must not go on
+            self._defect(error)
+            self._listener.fail(call, errno.EPERM)
+            return None
+
+    def _judged(self, call: Call) -> Event | None:
+        task, new = self._tasks.of_thread(call.thread)
+        self._met(new)
+        if task is None:
+            self._listener.fail(call, errno.EPERM)
+            return None
+        return self._answered(task, call)
+
+    def _answered(self, task: Task, call: Call) -> Event | None:
+        if task.started is not None:
+            became = self._programs.became(task, call)
+            if became is True:
+                _end(task)
+                return None
+            if isinstance(became, Event):
+                self._held[task.pid] = call
+                return became
+        self._give(call, self._handled(task, call))
+        return None
+
+    def _met(self, new: Iterable[Task]) -> None:
+        for task in new:
+            self.watch(task)
+            self._judge.tell(task, Kind.FORK)
+
+    def _handled(self, task: Task, call: Call) -> Answer:
+        try:
+            answer = self._handlers[call.number](task, call)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the caller must get an answer, and that is no)
+            self._defect(error)
+            return Fail(errno.EPERM)
+        return answer
+
+    def _defect(self, error: Exception) -> None:
+        self.failures += 1
+        if len(self.errors) < _MOST_ERRORS:
+            self.errors.append(f"{type(error).__name__}: {error}")
+
+    def _give(self, call: Call, answer: Answer) -> None:
+        if isinstance(answer, GoOn):
+            self._listener.go_on(call)
+        elif isinstance(answer, Fail):
+            self._listener.fail(call, answer.error)
+        elif isinstance(answer, Value):
+            self._listener.give(call, answer.value)
+        elif isinstance(answer, Descriptor):
+            self._listener.hand(call, answer.fd, inheritable=answer.inheritable)
+            os.close(answer.fd)
+
+    def _ended(self, fd: int) -> None:
+        pid = self._ends.pop(fd, None)
+        if pid is None:
+            return
+        with suppress(OSError):
+            self._poll.unregister(fd)
+        task = self._tasks.get(pid)
+        self._held.pop(pid, None)
+        if task is not None:
+            if task.forks:
+                self._met(self._tasks.adopt())
+            self._programs.unseen(task)
+            self._judge.tell(task, Kind.EXIT)
+            self._tasks.drop(pid)
+            self._after_end()
+        if pid != self.command:
+            with suppress(ChildProcessError):  # an orphan that came to us
+                os.waitpid(pid, os.WNOHANG)
+
+
+def handlers(
+    opens: Opens, changes: Changes, connections: Connections, programs: Programs, reach: Reach, judge: Judge
+) -> dict[str, Handler]:
+    """Who answers which call, by its name."""
+    of_changes = (
+        *("mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "symlink", "symlinkat", "rename", "renameat"),
+        *("renameat2", "link", "linkat", "truncate", "chmod", "fchmodat", "fchmodat2"),
+    )
+    of_connections = ("listen", "connect", "sendto", "sendmsg", "sendmmsg")
+    of_reach = ("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd")
+    rows: dict[str, Handler] = {name: getattr(opens, name) for name in ("open", "creat", "openat", "openat2")}
+    rows |= {name: getattr(changes, name) for name in of_changes}
+    rows |= {name: getattr(connections, name) for name in of_connections}
+    rows["socket"] = connections.new_socket
+    rows |= {name: getattr(programs, name) for name in ("execve", "execveat")}
+    rows |= {name: getattr(reach, name) for name in of_reach}
+    rows |= {name: partial(_refused, name, judge) for name in refused.NAMES}
+    rows |= dict.fromkeys(seccomp.SIGNALS, reach.signal)
+    rows["pidfd_send_signal"] = reach.pidfd_send_signal
+    rows |= {"fork": _forks, "vfork": _forks, "clone": partial(_clones, rows["clone"])}
+    return rows
+
+
+def _forks(task: Task, _call: Call) -> Answer:
+    task.forks = True
+    return GO_ON
+
+
+def _clones(refuse: Handler, task: Task, call: Call) -> Answer:
+    if call.arguments[0] & seccomp.NEW_NAMESPACE:
+        return refuse(task, call)
+    return _forks(task, call)
+
+
+def _refused(name: str, judge: Judge, task: Task, call: Call) -> Answer:
+    return refused.refused(name, task, call, judge)
+
+
+def _end(task: Task) -> None:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(task.pidfd, signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""The query API: questions over HTTP, with tokens and roles, described by OpenAPI at /api/v1/openapi.json."""

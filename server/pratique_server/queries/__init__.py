@@ -1,0 +1,1 @@
+"""Questions about what is stored. Each is answered from summaries and indexes; only `events` opens segments."""

@@ -1,0 +1,1 @@
+"""What pages ask beyond the questions of the query API: bounded, by index, newest first."""

@@ -1,0 +1,1 @@
+"""What one collector carries: acknowledged events per second, bytes on disk, answers from a large store."""

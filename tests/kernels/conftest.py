@@ -1,0 +1,74 @@
+"""Machines for the tests: each kernel of the matrix in each way to boot it, images made once."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from kernels import images, matrix
+from kernels.machine import Machine
+from kernels.parity import Parity
+from lab.demands import demand
+
+_HARD_LIMIT = 1200
+_MATRIX = matrix.read()
+# `make test` proves each kernel in its own way to boot; `make test-kernels` proves all of them.
+_ALL = os.environ.get("PRATIQUE_KERNELS") == "all"
+_BOOTS = _MATRIX.boots if _ALL else _MATRIX.boots[:1]
+# Real installs take minutes under emulation.
+collect_ignore = [] if _ALL else ["test_installs.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here: it needs an emulator, and minutes."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.kernels)
+            item.add_marker(pytest.mark.timeout(_HARD_LIMIT, method="thread"))
+
+
+@cache
+def _missing() -> str | None:
+    if os.geteuid() != 0:
+        return "building a root file system needs root"
+    needed = ("qemu-system-x86_64", "mmdebstrap", "mke2fs", "dpkg-deb", "apt-get")
+    lacking = [name for name in needed if shutil.which(name) is None]
+    return f"{', '.join(lacking)} not installed (make setup-kernels)" if lacking else None
+
+
+@pytest.fixture(scope="session")
+def built() -> tuple[Path, dict[str, Path]]:
+    """The image, and each kernel by its name."""
+    demand(_missing())
+    kernels = {kernel.name: images.kernel(kernel) for kernel in _MATRIX.kernels}
+    return images.image(_MATRIX, kernels.values()), kernels
+
+
+@pytest.fixture(
+    scope="session",
+    params=[(kernel, boot) for kernel in _MATRIX.kernels for boot in _BOOTS],
+    ids=lambda pair: f"{pair[0].name}-{pair[1].name}",
+)
+def booted(
+    request: pytest.FixtureRequest, built: tuple[Path, dict[str, Path]]
+) -> Iterator[tuple[Machine, matrix.Boot]]:
+    """A running machine; the tests of one machine run one after the other."""
+    kernel, boot = request.param
+    image, kernels = built
+    with Machine(kernels[kernel.name], image, boot.options) as machine:
+        yield machine, boot
+
+
+@pytest.fixture(scope="session")
+def parity() -> Iterator[Parity]:
+    """The one table of all machines, printed at the end."""
+    table = Parity()
+    yield table
+    if table.columns:
+        images.CACHE.joinpath("parity.json").write_text(json.dumps(table.levels))
+        print(f"\n{table}")

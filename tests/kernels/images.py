@@ -1,0 +1,169 @@
+"""Kernels and root file systems, fetched or built once and kept under `.cache/kernels` by what they hold."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kernels.matrix import Kernel, Matrix
+
+CHECKOUT = Path(__file__).parents[2]
+CACHE = CHECKOUT / ".cache" / "kernels"
+_HERE = Path(__file__).parent
+_PACKAGE = "/opt/pratique"
+"""Where the built wheel and what it needs are installed in the guest."""
+_IMAGE_BYTES = 900 << 20
+_FETCH_SECONDS = 600
+_KEPT_IMAGES = 3
+_MODULES = ("overlay", "veth", "btrfs", "xor", "raid6_pq", "libcrc32c", "zstd_compress", "blake2b_generic")
+
+
+class ImageError(Exception):
+    """An image cannot be made here; the message says what is missing."""
+
+
+def kernel(wanted: Kernel) -> Path:
+    """The newest kernel of that kind that the archive has: a folder with `vmlinuz` and its modules."""
+    package = _newest(wanted.package)
+    kept = CACHE / package
+    if not (kept / "vmlinuz").exists():
+        with _beside(kept) as made:
+            _run(["apt-get", "download", "-qq", package], made)
+            archive = next(made.glob("*.deb"))
+            _run(["dpkg-deb", "-x", str(archive), "all"], made)
+            archive.unlink()
+            shutil.copy(next((made / "all/boot").glob("vmlinuz-*")), made / "vmlinuz")
+            _keep_modules(made)
+            shutil.rmtree(made / "all")
+            made.rename(kept)
+    return kept
+
+
+def image(matrix: Matrix, kernels: Iterable[Path]) -> Path:
+    """An ext4 image with a small Debian, the wheel built from this checkout, and the guest's side of the tests."""
+    base, wheel = _base(matrix), _wheel()
+    folders = [_HERE / "guest", *kernels]
+    kept = CACHE / f"{_key(base.name, _digest([wheel, *folders]))}.img"
+    if not kept.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as work:
+            root = Path(work) / "root"
+            root.mkdir()
+            _run(["tar", "-xf", str(base), "-C", str(root)], CACHE)
+            _install(wheel, root)
+            for each in kernels:
+                shutil.copytree(each / "modules", root / "lib/modules", dirs_exist_ok=True)
+            shutil.copytree(_HERE / "guest", root / "opt/guest", dirs_exist_ok=True)
+            made = Path(work) / "made.img"
+            with made.open("wb") as file:
+                file.truncate(_IMAGE_BYTES)
+            _run(
+                ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", str(root), str(made)], CACHE
+            )
+            made.rename(kept)
+        _drop_old()
+    return kept
+
+
+def _newest(package: str) -> str:
+    said = _run(["apt-cache", "depends", "--important", package], CHECKOUT)
+    names = re.findall(r"Depends: (linux-image-\S+)", said)
+    if not names:
+        raise ImageError(f"the archive has no {package} (apt-get update?)")
+    return str(names[0])
+
+
+def _keep_modules(made: Path) -> None:
+    """A few that the tests load; all of them would make every image slow."""
+    source = next((made / "all").glob("**/lib/modules/*"))
+    target = made / "modules" / source.name
+    target.mkdir(parents=True)
+    for name in _MODULES:
+        for found in source.rglob(f"{name}.ko*"):
+            shutil.copy(found, target)
+
+
+def _base(matrix: Matrix) -> Path:
+    """A tar of the small Debian: made by mmdebstrap from the archive this machine uses, with npm if there is one."""
+    kept = CACHE / f"{matrix.suite}-{_key(*matrix.packages)}.tar"
+    if not kept.exists():
+        if shutil.which("mmdebstrap") is None:
+            raise ImageError("mmdebstrap is not installed (make setup-kernels)")
+        CACHE.mkdir(parents=True, exist_ok=True)
+        made = kept.with_name(f".{os.getpid()}.tar")
+        without = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale")]
+        include = f"--include={','.join(matrix.packages)}"
+        _run(
+            ["mmdebstrap", "--mode=root", "--variant=apt", include, *without, matrix.suite, str(made)], CACHE
+        )
+        made.rename(kept)
+    return kept
+
+
+def _wheel() -> Path:
+    """The wheel of this checkout, built anew: it is what people install."""
+    made = CACHE / "wheel"
+    shutil.rmtree(made, ignore_errors=True)
+    _run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(made), str(CHECKOUT)], CHECKOUT)
+    return next(made.glob("*.whl"))
+
+
+def _install(wheel: Path, root: Path) -> None:
+    target = root / _PACKAGE.lstrip("/")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]
+    _run([*pip, "--python-version", "3.11", "--target", str(target), str(wheel)], CHECKOUT)
+    program = root / "usr/local/bin/pratique"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={_PACKAGE} exec python3 -m pratique "$@"\n')
+    program.chmod(0o755)
+    npm = Path("/usr/lib/node_modules/npm")
+    if npm.is_dir():
+        shutil.copytree(npm, root / "usr/lib/node_modules/npm", symlinks=True, dirs_exist_ok=True)
+        (root / "usr/local/bin/npm").symlink_to("/usr/lib/node_modules/npm/bin/npm-cli.js")
+
+
+def _drop_old() -> None:
+    images = sorted(CACHE.glob("*.img"), key=lambda path: path.stat().st_mtime)
+    for path in images[:-_KEPT_IMAGES]:
+        path.unlink()
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    """Of the content of files; a wheel counts by what is in it, for its name and times say nothing."""
+    sum_ = hashlib.sha256()
+    for path in paths:
+        files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+        for each in files:
+            sum_.update(each.name.encode() + hashlib.sha256(each.read_bytes()).digest())
+    return sum_.hexdigest()
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+class _beside:  # noqa: N801 (used like a function)
+    """A folder that is renamed into place when it is whole, or removed."""
+
+    def __init__(self, kept: Path) -> None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        self._made = Path(tempfile.mkdtemp(dir=kept.parent))
+
+    def __enter__(self) -> Path:
+        return self._made
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._made, ignore_errors=True)
+
+
+def _run(command: Sequence[str], cwd: Path) -> str:
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
+    )
+    if done.returncode:
+        raise ImageError(f"{' '.join(command[:3])}: {done.stderr.strip()[-2000:]}")
+    return done.stdout

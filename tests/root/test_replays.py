@@ -1,0 +1,37 @@
+"""Every scenario as bare system calls, without and with the guard: what booted kernels run, proved here first."""
+
+import pytest
+
+from lab.demands import demand
+from lab.world import World
+from pratique.backends.base import Host
+from pratique.backends.hooks.backend import HooksBackend
+from scenarios.replaying import play
+from scenarios.replays import Replay, replays
+from scenarios.runner import missing
+
+_ALL = list(replays())
+
+
+def _name(wanted: Replay) -> str:
+    return wanted.id
+
+
+@pytest.mark.parametrize("wanted", _ALL, ids=_name)
+def test_positive_control(lab: None, wanted: Replay) -> None:
+    """Unguarded, the system calls alone do what the package does: else the next test means nothing."""
+    demand(missing(wanted.scenario))
+    with World([], metadata=wanted.scenario.metadata) as world:
+        assert play(wanted, world) == []
+
+
+@pytest.mark.parametrize("wanted", _ALL, ids=_name)
+def test_guarded(guard: None, wanted: Replay) -> None:
+    """Labelled as package code, the same calls are refused and found, on any backend behind the interface."""
+    demand(missing(wanted.scenario))
+
+    def hooks(machine: Host) -> HooksBackend:
+        return HooksBackend(machine)
+
+    with World([], metadata=wanted.scenario.metadata) as world:
+        assert play(wanted, world, hooks) == []

@@ -1,0 +1,1 @@
+"""The rootless backend tried for real: acts, races and bad days."""

@@ -1,0 +1,39 @@
+"""Tests of the rootless backend, by a person without privilege; run by root, they become nobody in particular."""
+
+from pathlib import Path
+
+import pytest
+
+from lab.demands import demand
+from pratique.backends.rootless.capability import TIER, capability
+from rootless.plain import without_privilege
+
+_HARD_LIMIT = 120
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here, with a hard time limit: a guard that hangs must not hang CI."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.rootless)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_HARD_LIMIT, method="thread"))
+
+
+@pytest.fixture(autouse=True, params=["2", "3"], ids=["tier2", "tier3"])
+def tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each tier that this host has, forced one by one."""
+    monkeypatch.setenv(TIER, request.param)
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def guarded_here() -> None:
+    """Do without the test where nobody without privilege can guard a command."""
+    demand(without_privilege(_unsupported))
+
+
+def _unsupported() -> str | None:
+    support = capability()
+    return None if support.ok else support.why

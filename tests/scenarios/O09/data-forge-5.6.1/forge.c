@@ -1,0 +1,1 @@
+int forge(void) { return 1; }

@@ -1,0 +1,1 @@
+int lean(void) { return 1; }

@@ -1,0 +1,88 @@
+"""The scenario files: each attack can fail and has a twin, the catalogue is covered, and the page says the truth."""
+
+import re
+
+import pytest
+
+from scenarios import page
+from scenarios.mutants import BLIND, default_rules, spoken_for
+from scenarios.replays import replay, replays
+from scenarios.scenario import Scenario, forms, load, names
+
+_ALL = [load(name) for name in names()]
+_ATTACKS = [scenario for scenario in _ALL if not scenario.benign]
+_ROWS = {
+    f"O{number:02}" for number in (*range(1, 5), 9, 12, 13, *range(15, 21), 23, 27, 28, *range(31, 38), 42)
+}
+_TRAPS = [f"F{number:02}" for number in (*range(1, 26), *range(32, 40), *range(54, 57))]
+_NOT_INSTALL = {
+    "F04": "typed by a person, as root, and no hook of an install",
+    "F22": "sub-commands that a person types after the install",
+    "F55": "a person's agents and prompts, which a test cannot stand in for",
+}
+
+
+def _name(scenario: Scenario) -> str:
+    return scenario.id
+
+
+def test_every_row_of_the_catalogue_has_a_scenario() -> None:
+    """Each install-stage row is replayed at least once."""
+    covered = {re.split(r"[-@]", name)[0] for name in names()}
+
+    assert _ROWS - covered == set()
+
+
+def test_every_trap_has_a_twin() -> None:
+    """Each honest behaviour that looks bad is played by a benign scenario, or is named as not of an install."""
+    covered = {model for scenario in _ALL for model in scenario.modelled_on}
+
+    assert set(_TRAPS) - covered == set(_NOT_INSTALL)
+
+
+@pytest.mark.parametrize("scenario", _ATTACKS, ids=_name)
+def test_an_attack_can_fail(scenario: Scenario) -> None:
+    """It has something to steal, something to find, and a benign twin."""
+    assert scenario.theft
+    assert scenario.rows
+    assert scenario.twin is not None
+    assert load(scenario.twin).benign
+
+
+@pytest.mark.parametrize("scenario", _ALL, ids=_name)
+def test_it_installs_something(scenario: Scenario) -> None:
+    """Its packages are there, and a form of it is run."""
+    assert scenario.sources or scenario.repositories
+    assert scenario.managers
+
+
+def test_every_default_rule_is_spoken_for() -> None:
+    """Each rule has a scenario that would miss it; the blind ones are named in a row."""
+    spoken = {rule for each in replays() for rule in spoken_for(each.scenario)}
+    rows = {row.rule for scenario in _ALL for row in scenario.rows}
+
+    assert set(default_rules()) - spoken == set(BLIND)
+    assert rows >= set(BLIND)
+
+
+def test_other_backends_owe_the_same_or_better() -> None:
+    """A backend without a column of its own may answer with an error where `hooks` can only kill."""
+    wanted = replay("O15-rc", "lsm")
+    assert wanted is not None
+    rename = next(row for row in wanted.rows if "file.rename" in row.act)
+
+    assert rename.expected("hooks") != rename.expected("lsm")
+    assert getattr(rename.expected("lsm"), "actions", None) == {"killed", "denied"}
+
+
+def test_the_page_is_what_the_scenarios_say() -> None:
+    """docs/scenarios.md has every form, says what is owed, and its last run showed just that."""
+    shown = page.shown(page.PAGE.read_text(encoding="utf-8"))
+    seen_at = page.COLUMNS.index("seen")
+    wanted = page.rows({})
+
+    assert [row[:seen_at] + row[seen_at + 1 :] for row in shown] == [
+        row[:seen_at] + row[seen_at + 1 :] for row in wanted
+    ], "run `make scenarios`"
+    assert [row[seen_at] for row in shown] == [row[seen_at - 1] for row in shown]
+    assert len(shown) == len(forms())
