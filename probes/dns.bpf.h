@@ -123,6 +123,8 @@ static __always_inline __u32 load(struct __sk_buff *skb, struct reading *reading
 	__u32 whole = skb->len > start ? skb->len - start : 0;
 	__u32 size = whole < most ? whole : most;
 
+	/* Or the compiler bounds a copy, and 6.1 does not see that it is one. */
+	barrier_var(size);
 	if (size <= DNS_HEADER || size > WIRE)
 		return 0;
 	if (bpf_skb_load_bytes(skb, start, reading->wire, size))

@@ -9,7 +9,6 @@ import pytest
 from pratique import host, resources
 from pratique.cli import policy, rules
 from pratique.errors import ConfigError
-from pratique.policy import mechanisms
 
 
 def run(*words: str) -> int:
@@ -55,7 +54,8 @@ def test_every_rule_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         text = capsys.readouterr().out
         assert text.startswith(f"{path.stem}: ")
         assert "False positives:" in text
-        assert all(backend in text for backend in mechanisms.BUILT) or "never a refusal" in text
+        named = all(backend in text for backend in ("hooks", "lsm", "rootless"))
+        assert named or "never a refusal" in text
 
 
 def test_check_finds_every_mistake_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,8 +106,8 @@ def _explain_rows(rule: "Rule", groups: "dict[str, Group]") -> None:
         (row.act, groups[row.group].kind if row.group in groups else mechanisms.ANY): None
         for row in rule.rows
     }
-    for backend in ("hooks", "lsm", "rootless"):
-        print(f"  {backend}{'' if backend in mechanisms.BUILT else ' (not built yet)'}")
+    for backend in mechanisms.BACKENDS:
+        print(f"  {backend}")
         for act, kind in pairs:
             how = mechanisms.lowerings(act, kind).get(backend, "not enforced")
             print(

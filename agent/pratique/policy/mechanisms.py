@@ -5,8 +5,7 @@ A row here says what is used, not how well it works on a host: that is proved by
 
 from pratique.words import Act
 
-# Backends of this version; the others are designed and not built yet.
-BUILT = ("hooks", "lsm", "rootless")
+BACKENDS = ("hooks", "lsm", "rootless")
 
 ANY = "*"
 _CHANGES = (

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 HOME = Path("/root/lasting")
@@ -49,7 +48,7 @@ def agent() -> None:
     rule = first.rules[0]
     row = Row(tuple(Stage), (Actor.PACKAGE,), Act.FILE_READ, "a.new", Action.DENY)
     groups = (Group("a.new", "file", paths=("~/.netrc",)), *first.groups)
-    second = replace(first, rules=(replace(rule, rows=(row, *rule.rows)),), groups=groups)
+    second = first._replace(rules=(rule._replace(rows=(row, *rule.rows)),), groups=groups)
     backend = choice.choose("lsm", Host([str(HOME)], str(HOME), ()))
     backend.start(first, 9)
     pid = backend.spawn(Command([sys.executable, __file__, "wait"], str(HOME), dict(os.environ)))

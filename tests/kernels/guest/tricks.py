@@ -12,7 +12,6 @@ import struct
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -256,7 +255,7 @@ def round_(home: Path, *, guard: bool) -> dict[str, bool]:
     groups = [group for group in policy.groups if group.name != "net.global"]
     groups.append(Group("net.global", "net", cidrs=("127.66.1.9/32",)))
     groups.append(Group("secrets.vault", "file", paths=("~/.vault/**",)))
-    policy = replace(policy, rules=(replace(rule, rows=tuple(rows)),), groups=tuple(groups))
+    policy = policy._replace(rules=(rule._replace(rows=tuple(rows)),), groups=tuple(groups))
     backend = choice.choose("lsm", Host([str(home)], str(home), ()))
     backend.start(policy, 7)
     told = set()

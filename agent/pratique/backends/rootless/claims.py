@@ -19,7 +19,7 @@ _CHANGES = (
 )
 _PROGRAMS = ("exec.listed", "exec.memfd", "exec.deleted", "exec.hidden", "priv.gain")
 _PEERS = (
-    *("net.connect.tcp4", "net.connect.tcp6", "net.connect.udp", "net.dns"),
+    *("net.connect.tcp4", "net.connect.tcp6", "net.connect.udp", "net.dns", "net.dns.name"),
     *("ipc.connect", "ipc.connect.agent", "ipc.connect.late", "ipc.connect.abstract"),
 )
 _CALLS = (
