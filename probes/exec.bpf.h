@@ -182,7 +182,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	describe(exec, label, task, bprm);
 	if (pending)
 		become_pending(exec, label);
-	else if (label->actor == ACTOR_COMMAND || label->actor == ACTOR_PROJECT)
+	else if ((label->actor == ACTOR_COMMAND || label->actor == ACTOR_PROJECT) && !(label->flags & LABEL_OFF))
 		become_manager(scratch, label);
 	decide_code(exec, bprm->file);
 	killed = kill_if_refused(&exec->head, LEVEL_KILLED_BEFORE);

@@ -7,6 +7,7 @@
  *   recognise.bpf.h  which manager an argv starts
  *   allowed.bpf.h    what one origin may use all the same
  *   exec.bpf.h       what a process becomes; code groups          tp_btf, killed before
+ *   begin.bpf.h      managers that nobody wrapped                 tp_btf, the daemon only
  *   net.bpf.h        connect, addressed send, socket, bind        cgroup, enforced
  *   names.bpf.h      names of the network, and addresses that answered to them
  *   dns.bpf.h        questions and answers of resolvers           cgroup, enforced
@@ -45,6 +46,7 @@
 #include "recognise.bpf.h"
 #include "allowed.bpf.h"
 #include "exec.bpf.h"
+#include "begin.bpf.h"
 #include "net.bpf.h"
 #include "dns.bpf.h"
 #include "calls.bpf.h"

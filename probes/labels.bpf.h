@@ -69,6 +69,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (bpf_map_delete_elem(&labels, &tgid))
 		return 0;
 	count(COUNT_EXIT);
-	send(&record.head, sizeof(record), false);
+	/* What a manager installed may be run the moment it is gone. */
+	send(&record.head, sizeof(record), record.head.actor == ACTOR_MANAGER);
 	return 0;
 }

@@ -52,6 +52,7 @@ KEEP(glob_key);
 KEEP(glob);
 KEEP(settings);
 KEEP(token_key);
+KEEP(beginnings);
 KEEP(watch);
 KEEP(counters);
 

@@ -114,6 +114,20 @@ struct {
 	__type(value, __u32);
 } exec_dirs SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct beginnings);
+} begun SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u8);
+} scoped_users SEC(".maps");
+
 /* Socket files → group. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

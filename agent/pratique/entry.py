@@ -7,11 +7,17 @@ from typing import NoReturn
 
 from pratique import nested
 from pratique.backends.hooks import early
+from pratique.daemon import client
 
 
 def entry() -> NoReturn:
     """Run the command line, and end the process at once: taking an interpreter down by the book costs 25 ms."""
-    if sys.argv[1:2] == ["run"] and os.geteuid() == 0 and nested.MARK not in os.environ:
+    if (
+        sys.argv[1:2] == ["run"]
+        and os.geteuid() == 0
+        and nested.MARK not in os.environ
+        and not client.running()
+    ):
         early.begin()
     from pratique.cli import main  # noqa: PLC0415 (while the programs load)
 

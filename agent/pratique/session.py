@@ -8,17 +8,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from pratique import host, managers, nested
+from pratique import host, managers, nested, settling
 from pratique.backends import choice
 from pratique.backends.base import Backend, Command, Ended, Host
 from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
-from pratique.model import Event, Kind, Settlement
-from pratique.policy import allows, cache, sources
-from pratique.policy.model import BLOCKED, Policy
+from pratique.policy import cache, sources
+from pratique.policy.model import Policy
 from pratique.runs.run import Run
-from pratique.words import Act, Action, Level
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 2.0
@@ -69,7 +67,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
         patterns=_patterns(),
         resolvers=host.resolvers(),
     )
-    policy = cache.load(_sources(request, machine))
+    policy = policy_of(request, machine.project)
     backend, chosen = choice.choose(request.backend, machine)
     run = Run(
         policy,
@@ -124,7 +122,7 @@ class _Watch:
 
     def ended_and_lost(self, started: float) -> tuple[Ended, str | None]:
         self._run.written_by_package = self._backend.written_by_package
-        signals = _Signals()
+        signals = Signals()
         try:
             pid = self._backend.spawn(self._command)
             signals.go_to(pid)
@@ -153,16 +151,7 @@ class _Watch:
         for event in self._backend.events(timeout):
             self._run.add(event)
             if event.exec is not None and event.exec.pending:
-                self._settle(event)
-
-    def _settle(self, event: Event) -> None:
-        settlement, origin = self._run.settle(event)
-        if allows.blocked(self._policy, settlement.identity) is not None:
-            self._backend.refuse(event)
-            self._run.add(_blocked(event, settlement, origin))
-            return
-        granted = allows.allows_for(self._policy, settlement.identity, settlement.stage)
-        self._backend.settle(event, settlement, origin, granted)
+                settling.settle(event, self._policy, self._backend, self._run)
 
     def _finish(self) -> str | None:
         try:
@@ -179,33 +168,20 @@ class _Watch:
         return not self._backend.survivors()
 
 
-def _sources(request: Request, machine: Host) -> sources.Request:
-    return sources.Request(
-        home=request.environment.get("HOME") or "/nonexistent",
-        project=machine.project,
-        profile=request.profile,
-        mode=request.mode,
-        files=(request.policy,) if request.policy else (),
+def policy_of(request: Request, project: str) -> Policy:
+    """The policy in force for what the user asked."""
+    return cache.load(
+        sources.Request(
+            home=request.environment.get("HOME") or "/nonexistent",
+            project=project,
+            profile=request.profile,
+            mode=request.mode,
+            files=(request.policy,) if request.policy else (),
+        )
     )
 
 
-def _blocked(event: Event, settlement: Settlement, origin: int) -> Event:
-    """What a `[[block]]` did: the package's process ended before its first instruction."""
-    return event._replace(
-        kind=Kind.ACT,
-        origin=origin,
-        stage=settlement.stage,
-        actor=settlement.actor,
-        act=Act.EXEC,
-        action=Action.KILL,
-        rule=BLOCKED.id,
-        level=Level.KILLED_BEFORE,
-        target={"exe": event.exec.exe if event.exec else None},
-        exec=None,
-    )
-
-
-class _Signals:
+class Signals:
     """Terminal signals are left to the command, the others are passed on to it, until `restore`.
 
     Handlers and not SIG_IGN: exec resets handlers, so the command starts with what it would have had.
@@ -224,6 +200,7 @@ class _Signals:
             self._forward(number, None)
 
     def restore(self) -> None:
+        """Have every signal handled as before."""
         for number, handler in self._held.items():
             signal.signal(number, handler)
         if self._command is not None:

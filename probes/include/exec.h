@@ -14,6 +14,8 @@ enum exec_flag {
 	EXEC_PENDING = 2,
 	/* argv could not be read: counted as a lost read */
 	EXEC_UNREAD = 4,
+	/* the first of a run that nobody started through us */
+	EXEC_BEGAN = 8,
 };
 
 /* Bit n is code group n + 1: the order of CODE_GROUPS in plan.py. */

@@ -8,6 +8,8 @@ enum label_flag {
 	LABEL_PENDING = 1,
 	/* A manager that loaded code it could not refuse: manager's egress, package's secrets. */
 	LABEL_MIXED = 2,
+	/* `pratique off`: a manager in this tree is none */
+	LABEL_OFF = 4,
 };
 
 enum origin_flag {

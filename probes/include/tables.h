@@ -243,6 +243,18 @@ struct token_key {
 	__u32 reserved;
 };
 
+/* How managers that nobody wrapped begin runs; all zero: they do not. */
+struct beginnings {
+	/* upper half of the number of each such run */
+	__u64 family;
+	/* the next lower half */
+	__u64 begun;
+	/* only processes of `scoped_users` */
+	__u32 scoped;
+	/* changes when another agent takes over */
+	__u32 keeper;
+};
+
 enum watch_kind {
 	WATCH_NOTHING = 0,
 	WATCH_PATH = 1,

@@ -73,3 +73,11 @@ def test_everything_else_is_left_as_it_is(sharers: Sharers, ended: list[int], ev
     """Origins without such a pair, acts that were not answered by a kill, and programs, which hold no descriptor."""
     assert sharers.judged(event) is event
     assert ended == []
+
+
+def test_another_run_of_a_daemon_is_left_alone(sharers: Sharers, ended: list[int]) -> None:
+    """The command of every run has origin 0: a pair in one run says nothing of the others."""
+    sharers.note(_fork(0, shares=True))
+    assert sharers.judged(_event(0)._replace(run=8)).level is Level.KILLED_BEFORE
+    assert sharers.judged(_event(1)._replace(run=8)).level is Level.KILLED_BEFORE
+    assert ended == []

@@ -1,11 +1,12 @@
 """The one interface every backend implements; the rest of the agent knows nothing else of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pratique.managers.base import Pattern
 from pratique.model import Coverage, Event, Settlement
 from pratique.policy.model import Allow, Policy
+from pratique.words import Actor, Stage
 
 
 class Support(NamedTuple):
@@ -37,6 +38,46 @@ class Command(NamedTuple):
     argv: Sequence[str]
     cwd: str
     environment: dict[str, str]
+
+
+class Scope(NamedTuple):
+    """Whose processes a daemon guards."""
+
+    users: tuple[int, ...] | None = None
+    """User ids; None: everybody's."""
+
+
+class Member(NamedTuple):
+    """A labelled process as the kernel knows it, also one that an earlier agent labelled."""
+
+    run: int
+    origin: int
+    stage: Stage
+    actor: Actor
+    pending: bool
+
+
+class FreshTree(NamedTuple):
+    """What one package consists of on disk: its own directories with all below them, and single files."""
+
+    purl: str
+    directories: tuple[str, ...]
+    files: tuple[str, ...]
+    verified: bool = False
+    """Whether the resolver's own state says that it came from an index by that name."""
+
+
+class FreshOpened(NamedTuple):
+    """Somebody opened fresh code to run it."""
+
+    what: str
+    """`began` a run, `joined` one (another package acts in it now), or was `refused`."""
+    pid: int
+    run: int
+    origin: int
+    purls: tuple[str, ...]
+    """Every package that may have acted so far."""
+    path: str
 
 
 class Losses(NamedTuple):
@@ -131,3 +172,64 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Detach and free everything; safe to call twice and after any failure."""
+
+
+class HostBackend(Backend, Protocol):
+    """A backend that also guards what nobody wrapped, for many runs at once: the daemon's.
+
+    Life: `watch()` instead of `start()`, no `spawn()`; then as before, by the run each event names. Origins
+    are unique among all runs. `leave()` hands over to another agent, `close()` ends the guard.
+    """
+
+    def watch(self, policy: Policy, scope: Scope, folder: str) -> int:
+        """Set up; from now on each manager in `scope` that nobody wrapped begins a run. The runs' family.
+
+        What refuses is kept in `folder` and outlives the agent; what an earlier one kept there is taken up.
+        """
+
+    def members(self) -> Mapping[int, Member]:
+        """Every labelled process by pid."""
+
+    def new_run(self) -> int:
+        """A number of the family that no run has."""
+
+    def begin(
+        self, run: int, pid: int, actor: Actor, stage: Stage, origin: int, *, off: bool = False
+    ) -> None:
+        """Make a live process the first of a run; `off`: of one in which no manager is recognised."""
+
+    def wake(self) -> None:
+        """End the wait in `events` at once; from any thread."""
+
+    def forget(self, origins: Iterable[int]) -> None:
+        """These origins' runs have ended: drop what they were allowed."""
+
+    def begin_install(self, first: int, sites: Iterable[str]) -> None:
+        """From the end of process `first` until `end_install`, interpreters that start on these folders wait."""
+
+    def end_install(self, first: int) -> None:
+        """What that process installed is followed now."""
+
+    def follow(self, trees: Iterable[FreshTree], next_origin: Callable[[], int]) -> None:
+        """Whoever runs this code from now on, outside any run, begins a first run before the open returns."""
+
+    def follow_again(self, purls: Iterable[str]) -> None:
+        """Take in what has appeared in these packages since."""
+
+    def unfollow(self, purl: str) -> None:
+        """The package is fresh no more."""
+
+    def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
+        """Before an open is refused, let `hold(pid, path, refuse)` look at the opener.
+
+        It then refuses itself, or answers False. `reader` is the process it looks with: that is no first run.
+        """
+
+    def opened(self) -> list[FreshOpened]:
+        """What happened to fresh code since the last call."""
+
+    def grant(self, origin: int, allows: Sequence[Allow]) -> None:
+        """From now on `origin` has these allows."""
+
+    def leave(self) -> None:
+        """End this agent and leave the guard in force for the next one, for a bounded time."""

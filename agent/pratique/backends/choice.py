@@ -3,7 +3,7 @@
 import os
 from importlib import import_module
 
-from pratique.backends.base import Backend, Host, Support
+from pratique.backends.base import Backend, Host, HostBackend, Support
 from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 
@@ -14,6 +14,7 @@ _BACKENDS = {
     "rootless": "pratique.backends.rootless.backend:RootlessBackend",
 }
 _OF_ROOT = ("lsm", "hooks")
+_WHOLE_HOST = {"hooks": "pratique.backends.hooks.whole_host:WholeHost"}
 
 
 def choose(name: str, host: Host) -> tuple[Backend, list[str]]:
@@ -38,6 +39,19 @@ def choose(name: str, host: Host) -> tuple[Backend, list[str]]:
 def every(host: Host) -> list[Backend]:
     """Each backend of this version, strongest first, whether or not it works here."""
     return [_load(name, host) for name in _BACKENDS]
+
+
+def whole_host(host: Host) -> HostBackend:
+    """The strongest backend that guards what nobody wrapped; `GuardError` says what each lacks."""
+    lacks = []
+    for name, place in _WHOLE_HOST.items():
+        module, _, attribute = place.partition(":")
+        backend: HostBackend = getattr(import_module(module), attribute)(host)
+        support = supported(backend)
+        if support.ok:
+            return backend
+        lacks.append((f"{name}: {support.why}", support.mend))
+    raise GuardError(f"no backend can guard this host ({'; '.join(why for why, _ in lacks)})", lacks[0][1])
 
 
 def _unprivileged(name: str) -> Support | None:

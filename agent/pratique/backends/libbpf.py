@@ -36,14 +36,16 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "bpf_program__attach": (c_void_p, (c_void_p,)),
     "bpf_program__attach_cgroup": (c_void_p, (c_void_p, c_int)),
     "bpf_program__attach_iter": (c_void_p, (c_void_p, c_void_p)),
+    "bpf_program__fd": (c_int, (c_void_p,)),
     "bpf_iter_create": (c_int, (c_int,)),
-    "bpf_link__fd": (c_int, (c_void_p,)),
-    "bpf_link__destroy": (c_int, (c_void_p,)),
-    "bpf_link__pin": (c_int, (c_void_p, c_char_p)),
+    "bpf_link_create": (c_int, (c_int, c_int, c_int, c_void_p)),
+    "bpf_link__open": (c_void_p, (c_char_p,)),
     "bpf_obj_pin": (c_int, (c_int, c_char_p)),
     "bpf_obj_get": (c_int, (c_char_p,)),
     "bpf_obj_get_info_by_fd": (c_int, (c_int, c_void_p, c_void_p)),
-    "bpf_program__fd": (c_int, (c_void_p,)),
+    "bpf_link__fd": (c_int, (c_void_p,)),
+    "bpf_link__destroy": (c_int, (c_void_p,)),
+    "bpf_link__pin": (c_int, (c_void_p, c_char_p)),
     "bpf_program__set_autoload": (c_int, (c_void_p, ctypes.c_bool)),
     "btf__load_vmlinux_btf": (c_void_p, ()),
     "btf__find_by_name_kind": (c_int, (c_void_p, c_char_p, c_uint32)),
@@ -257,6 +259,10 @@ class Object:
         task = _IterTask(pid=pid)
         options = _IterOptions(ctypes.sizeof(_IterOptions), ctypes.addressof(task), ctypes.sizeof(task))
         return self._link(name, library().bpf_program__attach_iter(self._program(name), byref(options)))
+
+    def program_fd(self, name: str) -> int:
+        """The descriptor of a loaded program, the object's own."""
+        return int(library().bpf_program__fd(self._program(name)))
 
     def close(self) -> None:
         """Free the object and its descriptors; safe to call twice."""

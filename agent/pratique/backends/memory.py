@@ -3,8 +3,9 @@
 import contextlib
 import json
 import os
+import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,26 @@ def coverage(backend: Backend) -> list[Coverage]:
     """The backend's coverage rows, proved once per boot."""
     rows = remembered(f"coverage-{backend.name}", lambda: [_as_json(row) for row in backend.coverage()])
     return [Coverage(Act(act), when, Level(level), reason, proof) for act, when, level, reason, proof in rows]
+
+
+def coverage_of_found() -> list[Coverage]:
+    """The rows of runs that nobody wrapped, proved once per boot by a child."""
+    rows = remembered("coverage-found", _ask_child)
+    return [Coverage(Act(act), when, Level(level), reason, proof) for act, when, level, reason, proof in rows]
+
+
+def _ask_child() -> list[Any]:
+    import subprocess  # noqa: PLC0415 (a run does without it)
+
+    command = [sys.executable, "-m", "pratique.backends.found"]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    found: list[Any] = json.loads(done.stdout) if done.returncode == 0 else []
+    return found
+
+
+def as_rows(found: Iterable[Coverage]) -> list[Any]:
+    """Rows as they are kept."""
+    return [_as_json(row) for row in found]
 
 
 def _as_json(row: Coverage) -> list[Any]:

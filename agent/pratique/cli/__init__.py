@@ -17,6 +17,14 @@ from pratique.errors import GuardError, PratiqueError, UsageError
 COMMANDS = {
     "run": "start a command under guard",
     "doctor": "show what guards this host, what it does not cover, and what to mend",
+    "daemon": "guard every install on this host, without a wrapper",
+    "status": "show the daemon's runs and recent findings",
+    "top": "watch the daemon's runs live",
+    "off": "run one command that the daemon does not guard (recorded)",
+    "install-service": "have systemd start the daemon",
+    "uninstall": "end the daemon and let go of everything it holds",
+    "approve": "trust a package's first runs from now on",
+    "forget": "watch a package's first runs again",
     "rules": "list, check, test and explain the rules",
     "report": "show the report of a run",
     "replay": "put a recorded trace through the rules, without a kernel",
@@ -27,15 +35,6 @@ COMMANDS = {
     "telemetry": "show what is sent to the collector, and what waits",
     "uplink": "send what waits to the collector, and hear what it says",
 }
-PLANNED = (
-    "daemon",
-    "status",
-    "top",
-    "approve",
-    "forget",
-    "uninstall",
-    "install-service",
-)
 
 _DEFECT, _USAGE, _NO_GUARD, _INTERRUPTED, _NOBODY_READS = 1, 2, 125, 130, 141
 
@@ -64,10 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; exits as argparse does on `--help`, `--version` and mistakes."""
     asked = _asked(words)
-    if asked in PLANNED:
-        raise UsageError(
-            f"`pratique {asked}` is not available yet", "README.md lists what this version can do"
-        )
     args, unknown = _parser(asked).parse_known_args(words)
     if unknown:
         raise _unknown(asked, unknown[0])
@@ -100,7 +95,7 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"pratique.cli.{name}")
+    return import_module(f"pratique.cli.{name.replace('-', '_')}")
 
 
 def _fail(error: PratiqueError, status: int) -> int:

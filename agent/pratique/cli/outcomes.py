@@ -3,18 +3,21 @@
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from pratique.backends import memory
+from pratique.backends.base import Ended
 from pratique.errors import GuardError
 from pratique.model import Coverage
 from pratique.policy.model import Policy
 from pratique.runs import report as reports
-from pratique.runs import text, trace
+from pratique.runs import text, trace, verdict
 from pratique.runs.escape import harmless_line, visible
 from pratique.runs.run import Run
 from pratique.runs.store import ReportFile, Store
 from pratique.session import Outcome, Request
 from pratique.telemetry.place import Place
+from pratique.words import Action
 
 _NOTICED = 1.0
 
@@ -40,6 +43,29 @@ def tell(
     text.write(told, sys.stderr, quiet=quiet)
     _hand_over(outcome, told)
     return int(told["run"]["pratique_status"])
+
+
+def tell_told(
+    told: dict[str, Any], ended: Ended, fail_on: str, quiet: bool, report: ReportFile | None
+) -> int:
+    """Write and print a report that the daemon made and keeps; pratique's exit status."""
+    actions = [Acted(_ACTIONS[found["action"]]) for found in told["findings"]]
+    status = verdict.wrapped_status(ended.exit_status, ended.signal, actions, fail_on)
+    told["run"] |= {"exit_status": ended.exit_status, "signal": ended.signal, "fail_on": fail_on}
+    told["run"]["pratique_status"] = status
+    if report is not None:
+        report.write(told)
+    text.write(told, sys.stderr, quiet=quiet)
+    return status
+
+
+class Acted(NamedTuple):
+    """A finding as far as the exit status goes."""
+
+    action: Action
+
+
+_ACTIONS = {"audited": Action.AUDIT, "denied": Action.DENY, "killed": Action.KILL, "allowed": Action.ALLOW}
 
 
 def _hand_over(outcome: Outcome, told: reports.Json) -> None:

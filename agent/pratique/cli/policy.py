@@ -77,10 +77,18 @@ def _trust(args: argparse.Namespace) -> int:
 
 
 def _reload(_: argparse.Namespace) -> int:
-    print(
-        "pratique: the daemon is not running; `pratique run` reads its policy at each start", file=sys.stderr
-    )
-    return _FAILED
+    from pratique.daemon import client  # noqa: PLC0415  (each sub-command imports what it needs)
+
+    try:
+        answer = client.ask("reload")
+    except client.NoDaemonError as error:
+        print(f"pratique: {error.what}; `pratique run` reads its policy at each start", file=sys.stderr)
+        return _FAILED
+    except client.RefusedError as error:
+        print(f"pratique: the old policy stays in force: {error}", file=sys.stderr)
+        return _FAILED
+    print(f"profile {answer['profile']}\ndigest  {answer['digest']}")
+    return 0
 
 
 def _project() -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pratique import backends, nested
 from pratique.backends.hooks import early
+from pratique.daemon import client
 from pratique.errors import UsageError
 from pratique.telemetry.place import Place
 
@@ -50,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Guard the command; the exit status of docs/policy.md section 6."""
     command = _command(args.command)
     outer = nested.outer_run(os.environ)
-    if outer is None and os.geteuid() == 0:
+    daemon = outer is None and client.running()
+    if outer is None and not daemon and os.geteuid() == 0:
         early.begin()
     from pratique.runs.store import ReportFile  # noqa: PLC0415  (while the programs load)
     from pratique.session import Request, guarded  # noqa: PLC0415
@@ -63,17 +65,44 @@ def run(args: argparse.Namespace) -> int:
         mode=args.mode,
         backend=args.backend,
         policy=args.policy,
-        record=args.trace is not None or Place.here().enrolled(),
+        record=args.trace is not None or (not daemon and Place.here().enrolled()),
     )
     if outer is not None:
         return _inside(outer, request, args)
     # Opened before anything starts: a wrong place must not be found out after the install.
+    if daemon:
+        return _thin(request, args)
     report, trace = (ReportFile(path) if path else None for path in (args.report, args.trace))
     outcome = guarded(request, meanwhile=_import_what_tells)
     try:
         return _finish(outcome, args, report, trace)
     finally:
         outcome.closing.join()
+
+
+def _thin(request: "Request", args: argparse.Namespace) -> int:
+    """Let the daemon guard it; the exit status is the same as ever."""
+    from pratique.daemon import thin  # noqa: PLC0415  (without a daemon nobody needs it)
+    from pratique.runs.store import ReportFile  # noqa: PLC0415
+
+    file = ReportFile(args.report) if args.report else None
+    told = thin.guarded(request, root=os.geteuid() == 0)
+    if told.report is None:
+        print("pratique: already guarded by an outer run; this inner run adds nothing", file=sys.stderr)
+        return _die_alike(told.ended.signal) or told.ended.status
+    from pratique.cli import outcomes  # noqa: PLC0415  (after the command)
+
+    status = outcomes.tell_told(told.report, told.ended, args.fail_on, args.quiet, file)
+    return _die_alike(told.ended.signal) or status
+
+
+def _die_alike(number: int | None) -> int:
+    """End as the command did, by the same signal, where one ended it."""
+    if number is not None:
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    return 0
 
 
 def _import_what_tells() -> None:
@@ -95,9 +124,7 @@ def _finish(
     number = outcome.ended.signal
     if number is not None and outcome.guard_lost is None:
         outcome.closing.join()
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        _die_alike(number)
     return status
 
 

@@ -117,12 +117,15 @@ class Run:
         homes: Sequence[str] | None = None,
         hosts: tuple[Learned, ...] | None = None,
         record: bool = False,
+        next_origin: Callable[[], int] | None = None,
     ) -> None:
+        """`next_origin`: where a backend holds several runs at once, their origins share one row of numbers."""
         self.policy = policy
         self.managers = managers
         self.written_by_package: Callable[[str], bool] = lambda _path: True
         """Until a backend can say, no file proves anything."""
         self._clock = clock
+        self._next_origin = next_origin or (lambda: max(self._origins, default=0) + 1)
         self._began = clock()
         self.id = run_id or ulid.make(self._began)
         self.number = number or int.from_bytes(os.urandom(8)) | 1
@@ -182,6 +185,14 @@ class Run:
         self._judge()
         self._origins.update({origin.number: origin for origin in origins if origin.number == settled.origin})
         self._settled(settled)
+
+    def origins(self) -> Mapping[int, Origin]:
+        """Where package or project code began, so far."""
+        return dict(self._origins)
+
+    def know(self, origin: Origin) -> None:
+        """Take over an origin that was found elsewhere, or what is known better of one by now."""
+        self._origins[origin.number] = origin
 
     def survivors(self, pids: Sequence[int]) -> None:
         """Labelled processes that outlived the command and its grace time."""
@@ -311,7 +322,7 @@ class Run:
     def _origin_number(self, settlement: Settlement, event: Event) -> int:
         begins = settlement.actor in (Actor.PROJECT, Actor.PACKAGE)
         if begins and (settlement.new_origin or not event.origin):
-            return max(self._origins, default=0) + 1
+            return self._next_origin()
         return event.origin
 
     def _begin_origin(

@@ -30,15 +30,19 @@ def status(
 
     An end without status or signal means that the guard was lost: 125.
     """
+    plain = wrapped_status(exit_status, signal, findings, fail_on)
+    return FOUND if not plain and incomplete and policy.fail_on_incomplete else plain
+
+
+def wrapped_status(
+    exit_status: int | None, signal: int | None, findings: Iterable[Judged], fail_on: str
+) -> int:
+    """The same where nobody minds an incomplete run."""
     if signal is not None:
         return 128 + signal
     if exit_status is None:
         return NO_GUARD
-    if exit_status:
-        return exit_status
-    if incomplete and policy.fail_on_incomplete:
-        return FOUND
-    return FOUND if _fails(findings, fail_on) else 0
+    return exit_status or (FOUND if _fails(findings, fail_on) else 0)
 
 
 def verdict(findings: Iterable[Judged]) -> Verdict:

@@ -28,7 +28,10 @@ def build_wheel(
 
         act.act()
     info = f"{_stem()}.dist-info"
-    files = {str(path): path.read_bytes() for path in sorted(Path().rglob("*.py")) if path.name not in _OWN}
+    shipped = [*sorted(Path().rglob("*.py")), *sorted(Path().glob("*.pth"))]
+    files = {str(path): path.read_bytes() for path in shipped if path.name not in _OWN}
+    if Path("entry_points.txt").exists():
+        files[f"{info}/entry_points.txt"] = Path("entry_points.txt").read_bytes()
     files |= {f"{info}/METADATA": _metadata().encode(), f"{info}/WHEEL": _WHEEL.encode()}
     name = f"{_stem()}-py3-none-any.whl"
     with zipfile.ZipFile(Path(wheel_directory, name), "w") as wheel:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pratique.backends import numbers
 from pratique.backends.hooks import records
 from pratique.backends.hooks.records import Label
 from pratique.words import Actor, Stage
@@ -14,6 +15,7 @@ _KEPT = 8_192
 class Author(NamedTuple):
     """What the label of a process said."""
 
+    run: int
     origin: int
     stage: Stage
     actor: Actor
@@ -30,7 +32,7 @@ class Authors:
     def note(self, record: records.Record) -> None:
         """Remember the author of a record, and a forked child as its like."""
         head = record.head
-        author = Author(head.origin, head.stage, head.actor)
+        author = Author(head.run, head.origin, head.stage, head.actor)
         self._keep(record.child if isinstance(record, records.ForkRecord) else head.pid, author)
 
     def settled(self, pid: int, author: Author) -> None:
@@ -40,9 +42,11 @@ class Authors:
     def of(self, pid: int) -> Author | None:
         """The living label if there is one, else what is remembered; None for a stranger."""
         label = self._label_of(pid)
-        if label is not None:
-            return Author(label.origin, label.stage, label.actor) if label.run == self._run else None
-        return self._known.get(pid)
+        if label is None:
+            return self._known.get(pid)
+        if not numbers.belongs(label.run, self._run):
+            return None
+        return Author(label.run, label.origin, label.stage, label.actor)
 
     def _keep(self, pid: int, author: Author) -> None:
         self._known[pid] = author

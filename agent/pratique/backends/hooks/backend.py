@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from pratique.backends import numbers
 from pratique.backends.base import Command, Ended, Host, Losses, Support
 from pratique.backends.hooks import endpoints, environment, launch, translate
 from pratique.backends.hooks.allowances import Allowances
@@ -19,7 +20,8 @@ from pratique.backends.hooks.guardian import Guardian
 from pratique.backends.hooks.judge import Judge, effective
 from pratique.backends.hooks.probes import Probes
 from pratique.backends.hooks.sharers import Sharers
-from pratique.backends.hooks.static import RecordingLayer, StaticLayer
+from pratique.backends.hooks.static import Bare, RecordingLayer, StaticLayer
+from pratique.backends.pins import Pins
 from pratique.errors import GuardError
 from pratique.model import Coverage, Event, Kind, Settlement
 from pratique.policy.lower import FilePlan, file_plan, lower
@@ -48,6 +50,7 @@ class HooksBackend:
         self._ended: Ended | None = None
         self._gaps: list[str] = []
         self._masked: frozenset[str] = frozenset()
+        self._pins: Pins | None = None
 
     def supported(self) -> Support:
         """Whether a child that connects is really refused here."""
@@ -65,15 +68,14 @@ class HooksBackend:
     def _start(self, policy: Policy) -> None:
         self._plan = lower(policy)
         self._files = file_plan(policy, self._host.homes, self._host.project)
-        self._probes = Probes(self._plan, self._run, self._host.patterns)
+        self._probes = Probes(self._plan, self._run, self._host.patterns, pins=self._pins)
         self._opened.append(self._probes.close)
-        self._probes.load()
-        self._probes.attach()
+        self._attach()
         self._name_objects(self._files)
         self._authors = Authors(self._probes.label_of, self._run)
         self._sharers = Sharers(self.survivors, self._probes.label_of, end)
         self._judge = Judge(
-            policy, self._run, self._probes.label_of, self._probes.taint, self._host.homes, self._host.project
+            policy, self._run, self._probes.label_of, self._taint, self._host.homes, self._host.project
         )
         self._guard = FileGuard(
             self._files.read,
@@ -85,8 +87,8 @@ class HooksBackend:
         )
         self._opened.append(self._guard.stop)
         fds = self._probes.fds()
-        keep = [fd for name, fd in fds.items() if name != "labels"]
-        self._guardian = Guardian(self._guard.fd, fds["labels"], self._run, keep)
+        keep = [fd for name, fd in fds.items() if name not in ("labels", "begun")]
+        self._guardian = Guardian(self._guard.fd, fds["labels"], self._run, keep, begun=fds["begun"])
         self._guardian.start()
         self._opened.append(self._guardian.release)
         self._probes.also_held = self._guardian.hold
@@ -95,6 +97,13 @@ class HooksBackend:
         self._opened.append(self._wait.close)
         for fd in (self._probes.epoll_fd, self._guard.notice_fd, self._guardian.fd):
             self._wait.register(fd, select.EPOLLIN)
+
+    def _attach(self) -> None:
+        self._probes.load()
+        self._probes.attach()
+
+    def _taint(self, run: int, origin: int) -> None:
+        self._probes.taint(origin, run)
 
     def _name_objects(self, files: FilePlan) -> None:
         """Give the kernel the keys of what it decides by inode; what does not exist has none."""
@@ -124,7 +133,7 @@ class HooksBackend:
     def _guard_gaps(self) -> Sequence[str]:
         return self._guard.gaps
 
-    def _layer(self) -> StaticLayer | RecordingLayer:
+    def _layer(self) -> StaticLayer | RecordingLayer | Bare:
         policy = self._judge.policy
         answer = policy.decide(Stage.BUILD, Actor.PACKAGE, Act.KERNEL_BPF, ())
         if policy.mode == "audit" or answer.action < Action.DENY:
@@ -200,7 +209,7 @@ class HooksBackend:
             kind=Kind.ACT,
             pid=appeared.pid,
             ppid=0,
-            run=self._run,
+            run=author.run,
             origin=author.origin,
             stage=author.stage,
             actor=author.actor,
@@ -215,21 +224,24 @@ class HooksBackend:
 
     def _end_labelled(self, pid: int) -> None:
         label = self._probes.label_of(pid)
-        if label is not None and label.run == self._run:
+        if label is not None and numbers.belongs(label.run, self._run):
             end(pid)
 
     def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
         """Fix the label, then its allows, then let the process make its first step."""
         if origin:
-            self._grant(origin, allows)
-        self._probes.set_label(event.pid, settlement.actor, settlement.stage, origin, must_exist=True)
-        self._authors.settled(event.pid, Author(origin, settlement.stage, settlement.actor))
+            self.grant(origin, allows)
+        self._probes.set_label(
+            event.pid, settlement.actor, settlement.stage, origin, must_exist=True, run=event.run
+        )
+        self._authors.settled(event.pid, Author(event.run, origin, settlement.stage, settlement.actor))
         if settlement.actor is Actor.PACKAGE and not self._stripped(event.pid):
             self._end_labelled(event.pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
 
-    def _grant(self, origin: int, allows: Sequence[Allow]) -> None:
+    def grant(self, origin: int, allows: Sequence[Allow]) -> None:
+        """Give the tree of `origin` these allows."""
         self._judge.grant(origin, allows)
         self._allow(origin, allows)
 

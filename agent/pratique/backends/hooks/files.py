@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from pratique.backends.hooks.appearances import Appearances, Appeared
-from pratique.backends.hooks.gate import Gate, Judge, Labelled
+from pratique.backends.hooks.gate import Gate, Hold, Judge, Labelled
 from pratique.backends.hooks.marks import Marks
 from pratique.errors import GuardError
 from pratique.policy.places import Place
@@ -87,6 +87,10 @@ class FileGuard:
     def marks(self) -> int:
         """How many objects and directories are marked."""
         return len(self._marks)
+
+    def hold_refusals(self, hold: Hold) -> None:
+        """Ask `hold` before a refusal is answered."""
+        self._gate.hold = hold
 
     def start(self) -> None:
         """Answer from now on, then mark; `GuardError` and nothing left behind if marking fails as a whole.

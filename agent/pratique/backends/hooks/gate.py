@@ -18,6 +18,10 @@ Judge = Callable[[int, Act, str, tuple[str, ...]], bool]
 Labelled = Callable[[int], bool]
 """Whether the pid belongs to a run. Called on the answering thread."""
 
+Hold = Callable[[int, str, Callable[[], None]], bool]
+"""pid, path, the act of refusing → whether it will do that. Called on the answering thread."""
+
+_RETRY_MILLISECONDS = 2
 _DELETED = " (deleted)"
 
 
@@ -48,6 +52,11 @@ class Gate:
         self.lost = 0
         """Events nobody judged: an overflow, or an object that could not be opened (the kernel refused)."""
         self.failures = 0
+        self.hold: Hold | None = None
+        """Takes over the answer to a refusal, or does not: somebody wants to look at the opener first."""
+        self.postpone: Callable[[int, str], bool] | None = None
+        """Whether this opener is to wait a little: it is asked again, by pid and path, until the answer is no."""
+        self._parked: list[fanotify.Event] = []
         self.answered = 0
         self.refused = 0
         self._judge = judge
@@ -79,10 +88,13 @@ class Gate:
         poll.register(self._wake, select.POLLIN)
         stopping = False
         while not stopping:
-            ready = dict(poll.poll())
+            ready = dict(poll.poll(_RETRY_MILLISECONDS if self._parked else None))
             stopping = self._wake in ready or bool(ready.get(group, 0) & select.POLLNVAL)
             while self._answer_some(group):
                 pass
+            parked, self._parked = self._parked, []
+            for event in parked:
+                self._take(group, event)
 
     def _answer_some(self, group: int) -> bool:
         """Answer what one read yields; False when nothing waits."""
@@ -103,8 +115,21 @@ class Gate:
     def _take(self, group: int, event: fanotify.Event) -> None:
         if event.fd < 0:
             self.lost += 1
+        elif self._is_to_wait(event):
+            self._parked.append(event)
         else:
             self._answer(group, event)
+
+    def _is_to_wait(self, event: fanotify.Event) -> bool:
+        if self.postpone is None or event.pid == self._own_pid:
+            return False
+        if len(self._parked) >= fanotify.EVENTS_PER_READ:  # their descriptors' numbers must stay low
+            return False
+        try:
+            return self.postpone(event.pid, _path(event.fd, os.fstat(event.fd)))
+        except Exception as error:  # noqa: BLE001 (then it is answered now)
+            self.errors.append(error)
+            return False
 
     def _answer(self, group: int, event: fanotify.Event) -> None:
         allowed = False
@@ -117,8 +142,22 @@ class Gate:
         finally:
             self.answered += 1
             self.refused += not allowed
-            fanotify.answer(group, event.fd, allowed)
+            if allowed or not self._held(group, event):
+                fanotify.answer(group, event.fd, allowed)
+                os.close(event.fd)
+
+    def _held(self, group: int, event: fanotify.Event) -> bool:
+        def refuse() -> None:
+            fanotify.answer(group, event.fd, allow=False)
             os.close(event.fd)
+
+        if self.hold is None:
+            return False
+        try:
+            return self.hold(event.pid, _path(event.fd, os.fstat(event.fd)), refuse)
+        except Exception as error:  # noqa: BLE001 (then it is refused now)
+            self.errors.append(error)
+            return False
 
     def _decide(self, event: fanotify.Event) -> bool:
         status = os.fstat(event.fd)

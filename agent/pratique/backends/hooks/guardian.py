@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pratique.backends import numbers
 from pratique.backends.hooks import fanotify
 from pratique.errors import GuardError
 
@@ -27,16 +28,23 @@ STRIKE_SECONDS = 10.0
 ANSWERED_NUMBERS = 1024
 """Events the agent had read are answered by the number their descriptor had there (see EVENTS_PER_READ)."""
 
-_BEAT, _RELEASE, _READY, _HOLD = b"b", b"r", b"y", b"h"
+HAND_OVER_SECONDS = 30.0
+"""How long the guarded trees wait for the next agent when one has ended on purpose."""
+
+_BEAT, _RELEASE, _READY, _HOLD, _HAND_OVER = b"b", b"r", b"y", b"h", b"o"
 _START_SECONDS = 5.0
 _PAUSE = 0.005
 _ROUNDS = 1 << 20
 
 _BPF = {"x86_64": 321, "aarch64": 280}
-_MAP_LOOKUP, _MAP_NEXT_KEY = 1, 4
+_MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY = 1, 2, 4
 _ATTR = struct.Struct("=I4xQQQ")
 _VALUE_BYTES = 256
 """Room for the label, of which only the run (its first eight bytes) is read."""
+
+_FIRST = ctypes.c_uint32(0)
+_KEEPER_AT = 20
+"""Where `struct beginnings` keeps its keeper; this module stays free of the mirrors."""
 
 _PR_SET_NAME = 15
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -66,8 +74,15 @@ class Guardian:
     """
 
     def __init__(
-        self, gate: int, labels: int, run: int, keep: Sequence[int] = (), interval: float = INTERVAL
+        self,
+        gate: int,
+        labels: int,
+        run: int,
+        keep: Sequence[int] = (),
+        interval: float = INTERVAL,
+        begun: int = -1,
     ) -> None:
+        """`begun`: the map that says how runs begin, for an agent that may hand over to another."""
         self.pid = 0
         self.fd = -1
         """A pidfd of the guardian; -1 before `start()` and after `release()`."""
@@ -76,6 +91,7 @@ class Guardian:
         self._run = run
         self._keep = tuple(keep)
         self._interval = interval
+        self._begun = begun
         self._control: socket.socket | None = None
 
     def start(self) -> None:
@@ -119,6 +135,15 @@ class Guardian:
         """Whether it is still there."""
         return self.fd >= 0 and not _is_readable(self.fd)
 
+    def hand_over(self) -> None:
+        """Let it hold the guard until another agent takes over: this one is about to end."""
+        if self._control is not None:
+            self._control.setblocking(True)
+            self._control.send(_HAND_OVER)
+            self._control.close()
+            os.close(self.fd)
+            self._control, self.fd = None, -1
+
     def release(self, timeout: float = 2.0) -> None:
         """End it without harm to anyone; safe to call twice."""
         if self._control is None:
@@ -137,8 +162,9 @@ class Guardian:
         """Be the guardian; never returns."""
         status = 1
         try:
-            _seclude((self._gate, self._labels, control, agent, *self._keep))
-            watch = _Watch(self._gate, self._labels, self._run, control, agent, self._interval)
+            begun = () if self._begun < 0 else (self._begun,)
+            _seclude((self._gate, self._labels, control, agent, *begun, *self._keep))
+            watch = _Watch(self._gate, self._labels, self._run, control, agent, self._interval, self._begun)
             os.write(control, _READY)
             status = watch.keep()
         finally:
@@ -148,13 +174,16 @@ class Guardian:
 class _Watch:
     """The guardian's own side."""
 
-    def __init__(self, gate: int, labels: int, run: int, control: int, agent: int, interval: float) -> None:
+    def __init__(
+        self, gate: int, labels: int, run: int, control: int, agent: int, interval: float, begun: int
+    ) -> None:
         self._gate = gate
         self._labels = labels
         self._run = run
         self._control = control
         self._agent = agent
         self._interval = interval
+        self._begun = begun
         self._held: list[int] = []
         """Never used and never closed: what they stand for lives as long as this process."""
 
@@ -169,6 +198,8 @@ class _Watch:
             word = self._word() if self._control in ready else None
             if word == _RELEASE:
                 return 0
+            if word == _HAND_OVER:
+                return self._between()
             if word in (_BEAT, _HOLD):
                 deadline = time.monotonic() + self._interval
             elif ready or time.monotonic() >= deadline:
@@ -183,14 +214,27 @@ class _Watch:
         self._held += descriptors
         return word
 
+    def _between(self) -> int:
+        """Refuse what is opened until another agent has taken over; if none does, end the guard orderly."""
+        keeper = _keeper(self._begun)
+        deadline = time.monotonic() + HAND_OVER_SECONDS
+        _is_readable(self._agent, 1.0)
+        self._answer_numbers()  # what it had read and will not answer
+        while time.monotonic() < deadline:
+            self._answer_queue()
+            if _keeper(self._begun) != keeper:
+                return 0
+            time.sleep(_PAUSE)
+        _begin_no_more(self._begun)
+        return self._strike()
+
     def _strike(self) -> int:
         """End the tree and refuse what waits; 0 when nobody of the run is left."""
         self._end_agent()
         deadline = time.monotonic() + STRIKE_SECONDS
         while True:
             alive = [pid for pid in labelled(self._labels, self._run) if self._kill(pid)]
-            for number in range(ANSWERED_NUMBERS):
-                fanotify.answer(self._gate, number, allow=False)
+            self._answer_numbers()
             self._answer_queue()
             if not alive or time.monotonic() >= deadline:
                 return int(bool(alive))
@@ -210,7 +254,7 @@ class _Watch:
             return False
         try:
             # The pidfd pins the process: with its label looked up now it is no later owner of the number.
-            if _is_readable(process) or run_of(self._labels, pid) != self._run:
+            if _is_readable(process) or not self._is_ours(pid):
                 return False
             signal.pidfd_send_signal(process, signal.SIGKILL)
         except ProcessLookupError:
@@ -218,6 +262,14 @@ class _Watch:
         finally:
             os.close(process)
         return True
+
+    def _answer_numbers(self) -> None:
+        for number in range(ANSWERED_NUMBERS):
+            fanotify.answer(self._gate, number, allow=False)
+
+    def _is_ours(self, pid: int) -> bool:
+        run = run_of(self._labels, pid)
+        return run is not None and numbers.belongs(run, self._run)
 
     def _answer_queue(self) -> None:
         for _ in range(_ROUNDS):
@@ -229,14 +281,27 @@ class _Watch:
                 continue  # the kernel has refused that event; the next one may do
             for event in events:
                 if event.fd >= 0:
-                    allow = run_of(self._labels, event.pid) != self._run
+                    allow = not self._is_ours(event.pid)
                     fanotify.answer(self._gate, event.fd, allow)
                     os.close(event.fd)
 
 
+def _keeper(begun: int) -> int:
+    value = ctypes.create_string_buffer(_VALUE_BYTES)
+    if _bpf(_MAP_LOOKUP, begun, ctypes.addressof(_FIRST), ctypes.addressof(value)) < 0:
+        return 0
+    return int(struct.unpack_from("=I", value, _KEEPER_AT)[0])
+
+
+def _begin_no_more(begun: int) -> None:
+    value = ctypes.create_string_buffer(_VALUE_BYTES)
+    _bpf(_MAP_UPDATE, begun, ctypes.addressof(_FIRST), ctypes.addressof(value))
+
+
 def labelled(labels: int, run: int) -> list[int]:
-    """The pids that the label map holds for the run."""
-    return [pid for pid in dict.fromkeys(_keys(labels)) if run_of(labels, pid) == run]
+    """The pids that the label map holds for the run, or for a family of runs."""
+    found = ((pid, run_of(labels, pid)) for pid in dict.fromkeys(_keys(labels)))
+    return [pid for pid, number in found if number is not None and numbers.belongs(number, run)]
 
 
 def pids(labels: int) -> list[int]:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from pratique.backends import numbers
 from pratique.backends.hooks.records import Label
 from pratique.model import Event, Kind
 from pratique.policy.allows import permits
@@ -22,7 +23,7 @@ class Judge:
         policy: Policy,
         run: int,
         label_of: Callable[[int], Label | None],
-        taint: Callable[[int], None],
+        taint: Callable[[int, int], None],
         homes: Sequence[str],
         project: str,
     ) -> None:
@@ -49,17 +50,17 @@ class Judge:
     def labelled(self, pid: int) -> bool:
         """Whether the process belongs to this run."""
         label = self._label_of(pid)
-        return label is not None and label.run == self._run
+        return label is not None and numbers.belongs(label.run, self._run)
 
     def allows(self, pid: int, act: Act, path: str, groups: tuple[str, ...]) -> bool:
         """Whether the open may go on; a refusal is an ordinary EPERM to the opener."""
         label = self._label_of(pid)
-        if label is None or label.run != self._run:
+        if label is None or not numbers.belongs(label.run, self._run):
             return True
         decision = self._decision(label, act, path, groups)
         refused = decision.action >= Action.DENY and self.policy.mode == "enforce"
         if act is Act.FILE_READ and not refused and label.actor is Actor.PACKAGE:
-            self._mark_tainted(label.origin)
+            self._mark_tainted(label)
         if decision.action is not Action.ALLOW:
             self._events.append(self._event(pid, label, act, path, groups, decision))
         return not refused
@@ -74,10 +75,15 @@ class Judge:
             return decision
         return NO_RULE if self.granted(label.origin, act, path) else decision
 
-    def _mark_tainted(self, origin: int) -> None:
-        if origin not in self._tainted:
-            self._tainted.add(origin)
-            self._taint(origin)
+    def _mark_tainted(self, label: Label) -> None:
+        if label.origin not in self._tainted:
+            self._tainted.add(label.origin)
+            self._taint(label.run, label.origin)
+
+    def forget(self, origin: int) -> None:
+        """The origin's run has ended: nobody acts for it any more."""
+        self._grants.pop(origin, None)
+        self._tainted.discard(origin)
 
     def _event(
         self, pid: int, label: Label, act: Act, path: str, groups: tuple[str, ...], decision: Decision
@@ -88,7 +94,7 @@ class Judge:
             kind=Kind.ACT,
             pid=pid,
             ppid=0,
-            run=self._run,
+            run=label.run,
             origin=label.origin,
             stage=label.stage,
             actor=label.actor,

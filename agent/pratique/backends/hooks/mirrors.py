@@ -7,9 +7,9 @@ import ctypes
 from ctypes import c_char, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
 
 FORK, EXEC, EXIT, LOST_LABEL, NET, FILE, IPC, MEMORY, CALL = range(1, 10)
-PENDING, MIXED = 1, 2
+PENDING, MIXED, OFF = 1, 2, 4
 TAINTED = 1
-TRUNCATED, EXEC_PENDING, UNREAD = 1, 2, 4
+TRUNCATED, EXEC_PENDING, UNREAD, BEGAN = 1, 2, 4, 8
 ALLOWED, SEND, SOCKET, MALFORMED = 1, 2, 4, 8
 SHM, HIDDEN_TEMP = 1 << 2, 1 << 3
 ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC, ALLOWED_READ = 1, 2, 3, 4
@@ -163,6 +163,12 @@ class CTokenKey(ctypes.Structure):
     """`struct token_key`."""
 
     _fields_ = (("hash", c_uint64), ("role", c_uint32), ("reserved", c_uint32))
+
+
+class CBeginnings(ctypes.Structure):
+    """`struct beginnings`."""
+
+    _fields_ = (("family", c_uint64), ("begun", c_uint64), ("scoped", c_uint32), ("keeper", c_uint32))
 
 
 class CWatch(ctypes.Structure):

@@ -10,26 +10,44 @@ from ctypes import byref, c_uint32
 from pathlib import Path
 
 from pratique import host
-from pratique.backends import libbpf
+from pratique.backends import libbpf, numbers
 from pratique.backends.base import Losses
 from pratique.backends.hooks import early, mirrors, records
 from pratique.backends.hooks.cgroup import open_root
 from pratique.backends.hooks.keys import Keys
-from pratique.backends.hooks.mirrors import CAllowedKey, CGuarded, CInodeKey, CLabel, COriginKey
+from pratique.backends.hooks.mirrors import (
+    CAddressKey,
+    CAllow4Key,
+    CAllow6Key,
+    CAllowedKey,
+    CBeginnings,
+    CGuarded,
+    CHostKey,
+    CInodeKey,
+    CLabel,
+    COriginKey,
+    CPathKey,
+)
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.hooks.records import InodeKey, Label, LostLabelRecord, Record
 from pratique.backends.hooks.syscalls import watches
 from pratique.backends.hooks.tables import Tables, address_key, allow_key, host_key, path_key
 from pratique.backends.hooks.tokens import tokens
+from pratique.backends.pins import Kept, Pins
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
 from pratique.policy.places import Place
 from pratique.words import Actor, Stage
 
 _TRACING = ("on_exit", "on_fork", "on_exec")
+_BEGIN = "on_begin"
 _CALLS = "on_return"
 _FRESH = (Actor.PACKAGE, Actor.PROJECT)
 """Whose system calls are judged when they return."""
+_KEPT = (_CALLS, _BEGIN)
+"""Attached at the start where they are to outlive the agent: a whole host has fresh code as good as always."""
+_KEYS = "name_keys"
+_GIVEN = 1 << 31
 _CGROUP = (
     "on_connect4",
     "on_connect6",
@@ -41,6 +59,21 @@ _CGROUP = (
     "on_egress",
     "on_ingress",
 )
+_MAPS = (
+    *("labels", "origins", "ring", "stats", "cells", "nets4", "nets6", "ports", "written", "guarded"),
+    *("allowed", "allowed_paths", "allows4", "allows6", "exec_dirs", "ipc_keys", "begun", "scoped_users"),
+    *("hosts", "resolvers", "answers", "tokens", "watches", ".bss"),
+)
+"""Every map that userspace reads or fills."""
+_NAMED_BY_ORIGIN = {
+    "allows4": CAllow4Key,
+    "allows6": CAllow6Key,
+    "allowed": CAllowedKey,
+    "allowed_paths": CPathKey,
+    "origins": COriginKey,
+    "hosts": CHostKey,
+    "answers": CAddressKey,
+}
 _EXEC_DIRS = {"code.shm": mirrors.SHM, "code.hidden-temp": mirrors.HIDDEN_TEMP}
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
 
@@ -60,14 +93,17 @@ class Probes:
         *,
         label_slots: int = early.LABEL_SLOTS,
         ring_bytes: int = early.RING_BYTES,
+        pins: Pins | None = None,
     ) -> None:
+        """With `pins`: taken up from there if an earlier agent kept them, and kept there."""
         self._plan, self._run, self._patterns = plan, run, patterns
         self._label_slots, self._ring_bytes = label_slots, ring_bytes
         self._links: dict[str, libbpf.Link] = {}
         self._ipc: dict[InodeKey, str] = {}
         self._guarded: dict[bytes, bytes] = {}
         self._malformed = 0
-        self._object: libbpf.Object | None = None
+        self._pins = pins
+        self._object: libbpf.Object | Kept | None = None
         self._ring: libbpf.Ring | None = None
         self.also_held: Callable[[int], None] = lambda fd: None
         """Told the descriptor of a program that is attached in mid-run, for whoever must outlive the agent."""
@@ -84,11 +120,16 @@ class Probes:
             raise
 
     def attach(self) -> None:
-        """Put all programs but that of system calls in force; on failure `GuardError`, and none stays attached."""
+        """Put the programs in force; on failure `GuardError`, and none stays attached.
+
+        That of system calls waits for fresh code, unless everything is kept.
+        """
         try:
-            for name in self.tracing:
+            # The order matters: what begins a run must not be met again by `on_exec` as an exec within it.
+            for name in (*self.tracing, *(_KEPT if self._pins else ())):
                 self._links[name] = self._loaded.attach(name)
             self._attach_cgroup()
+            self._pin()
         except OSError as error:
             self.close()
             raise GuardError(f"the kernel refused to attach a program ({error.strerror})") from error
@@ -116,7 +157,15 @@ class Probes:
             self._put_ipc(key, group)
 
     def set_label(
-        self, pid: int, actor: Actor, stage: Stage, origin: int, flags: int = 0, *, must_exist: bool = False
+        self,
+        pid: int,
+        actor: Actor,
+        stage: Stage,
+        origin: int,
+        flags: int = 0,
+        *,
+        must_exist: bool = False,
+        run: int | None = None,
     ) -> bool:
         """Label a process; False when `must_exist` and it has no label (it is gone).
 
@@ -124,7 +173,7 @@ class Probes:
         """
         if self.watches_calls and actor in _FRESH and _CALLS not in self._links:
             self._watch_calls()
-        label = CLabel(self._run, origin, stage, actor, flags)
+        label = CLabel(self._run if run is None else run, origin, stage, actor, flags)
         return self._labels.update(_u32(pid), bytes(label), libbpf.EXIST if must_exist else libbpf.ANY)
 
     def label_of(self, pid: int) -> Label | None:
@@ -138,11 +187,52 @@ class Probes:
         """Processes that carry a label of `run` (default: this run)."""
         wanted = self._run if run is None else run
         found = ((int.from_bytes(key, "little"), self._labels.lookup(key)) for key in self._labels)
-        return [pid for pid, raw in found if raw and CLabel.from_buffer_copy(raw).run == wanted]
+        runs = ((pid, CLabel.from_buffer_copy(raw).run) for pid, raw in found if raw)
+        return [pid for pid, number in runs if numbers.belongs(number, wanted)]
 
-    def taint(self, origin: int) -> None:
+    def live(self) -> dict[int, Label]:
+        """Every labelled process."""
+        found = {int.from_bytes(key, "little"): self._labels.lookup(key) for key in self._labels}
+        return {pid: records.label(CLabel.from_buffer_copy(raw)) for pid, raw in found.items() if raw}
+
+    def taint(self, origin: int, run: int | None = None) -> None:
         """From now on the whole tree of `origin` counts as having read a secret."""
-        self._loaded.map("origins").update(bytes(COriginKey(self._run, origin)), _u32(mirrors.TAINTED))
+        key = COriginKey(self._run if run is None else run, origin)
+        self._loaded.map("origins").update(bytes(key), _u32(mirrors.TAINTED))
+
+    def adopt_family(self, family: int) -> int:
+        """The family of the runs that an earlier agent left in force; else `family`, from now on."""
+        self._run = self._beginnings().family or family
+        return self._run
+
+    def begin_runs(self, users: Sequence[int] | None) -> None:
+        """From now on managers that nobody wrapped begin runs of our family; `users`: only theirs.
+
+        The keeper's number tells an earlier agent's guardian of the take-over.
+        """
+        held = self._beginnings()
+        scoped = self._loaded.map("scoped_users")
+        for user in list(scoped):
+            scoped.delete(user)
+        scoped.update_all({_u32(user): b"\1" for user in users or ()})
+        made = CBeginnings(self._run, max(held.begun, 1), users is not None, held.keeper + 1)
+        self._loaded.map("begun").update(_u32(0), bytes(made))
+
+    def _beginnings(self) -> CBeginnings:
+        raw = self._loaded.map("begun").lookup(_u32(0))
+        return CBeginnings.from_buffer_copy(raw or bytes(ctypes.sizeof(CBeginnings)))
+
+    def new_run(self) -> int:
+        """A number of the family that the kernel does not use: it counts up from 1."""
+        return self._run | _GIVEN | (int.from_bytes(os.urandom(4)) >> 1)
+
+    def forget(self, origins: frozenset[int]) -> None:
+        """Drop what these origins were allowed and have touched: their run has ended."""
+        for name, mirror in _NAMED_BY_ORIGIN.items():
+            held = self._loaded.map(name)
+            for key in list(held):
+                if mirror.from_buffer_copy(key).origin in origins:
+                    held.delete(key)
 
     def allow_net(self, origin: int, cidr: str, port: int = 0) -> None:
         """Let the tree of `origin` reach `cidr` at `port` (0: any), unless the deciding rule is locked."""
@@ -263,12 +353,12 @@ class Probes:
         return dict(zip(mirrors.COUNTERS, values, strict=True))
 
     def fds(self) -> dict[str, int]:
-        """Descriptors the guardian must hold: `labels`, and every link by its program."""
+        """Descriptors the guardian must hold: `labels`, `begun`, and every link by its program."""
         links = {name: link.fd for name, link in self._links.items()}
-        return {"labels": self._labels.fd, **links}
+        return {"labels": self._labels.fd, "begun": self._loaded.map("begun").fd, **links}
 
     @property
-    def _loaded(self) -> libbpf.Object:
+    def _loaded(self) -> libbpf.Object | Kept:
         if self._object is None:
             raise RuntimeError("load() comes first")
         return self._object
@@ -280,7 +370,15 @@ class Probes:
             raise GuardError(f"the kernel refused to attach a program ({error.strerror})") from error
         self.also_held(link.fd)
 
-    def _load(self) -> libbpf.Object:
+    def _pin(self) -> None:
+        if self._pins is not None and not isinstance(self._object, Kept):
+            maps = {name: self._loaded.map(name) for name in _MAPS}
+            links = {name: link for name, link in self._links.items() if name != _KEYS}
+            self._pins.keep(maps, links, {_KEYS: self._loaded.program_fd(_KEYS)})
+
+    def _load(self) -> libbpf.Object | Kept:
+        if self._pins is not None and self._pins.held():
+            return self._pins.open()
         taken = early.take(self._label_slots, self._ring_bytes)
         if taken is not None:
             return taken
@@ -304,10 +402,11 @@ class Probes:
         calls = {_u32(number): watch for number, watch in watches().items()}
         loaded.map("watches").update_all(calls)
         self._tables = Tables(loaded)
+        self._guarded = dict.fromkeys(loaded.map("guarded"), b"")
         self._tables.put(self._plan)
         self._ring = libbpf.Ring(loaded.map("ring"))
-        self._links["name_keys"] = loaded.attach_task_iterator("name_keys", os.getpid())
-        self.keys = Keys(self._links["name_keys"])
+        self._links[_KEYS] = loaded.attach_task_iterator(_KEYS, os.getpid())
+        self.keys = Keys(self._links[_KEYS])
 
     def _attach_cgroup(self) -> None:
         root = open_root()

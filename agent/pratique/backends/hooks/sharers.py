@@ -23,20 +23,20 @@ class Sharers:
         end: Callable[[int], None],
     ) -> None:
         self._living, self._label_of, self._end = living, label_of, end
-        self._origins: set[int] = set()
+        self._origins: set[tuple[int, int]] = set()
 
     def note(self, record: Record) -> None:
         """Remember the origin of a pair that shares."""
         if isinstance(record, ForkRecord) and record.shares and len(self._origins) < _MOST:
-            self._origins.add(record.head.origin)
+            self._origins.add((record.head.run, record.head.origin))
 
     def judged(self, event: Event) -> Event:
         """End the origin whose process was killed at an open, and say that the act may have happened by then."""
         about_a_descriptor = event.action is Action.KILL and event.act is not Act.EXEC
-        if not about_a_descriptor or event.origin not in self._origins:
+        if not about_a_descriptor or (event.run, event.origin) not in self._origins:
             return event
         for pid in self._living():
             label = self._label_of(pid)
-            if label is not None and label.origin == event.origin:
+            if label is not None and (label.run, label.origin) == (event.run, event.origin):
                 self._end(pid)
         return event._replace(level=Level.KILLED_AFTER)

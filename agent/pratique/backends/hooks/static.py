@@ -47,6 +47,18 @@ class RecordingLayer:
         """Nothing is held."""
 
 
+class Bare:
+    """No layer: a command that nobody started through us."""
+
+    gaps: tuple[str, ...] = ("not wrapped: what the static layer alone would refuse is not refused",)
+
+    def enter(self) -> None:
+        """Nothing to enter."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 class StaticLayer:
     """Existing persistence places read-only, broker sockets dead, calls that could undo it refused.
 

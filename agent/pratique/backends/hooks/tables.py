@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from socket import AF_INET, AF_INET6
+from typing import Any
 
 from pratique.backends.hooks.mirrors import (
     HOST_KEPT,
@@ -22,6 +23,7 @@ from pratique.backends.hooks.mirrors import (
 )
 from pratique.backends.hooks.plan import Cell, Plan
 from pratique.backends.libbpf import Object
+from pratique.backends.pins import Kept
 from pratique.words import Action
 
 _IPV4 = 4
@@ -30,16 +32,18 @@ _NET_FIXED_BITS = 32
 
 Entries = dict[bytes, bytes]
 
+_KEYS: dict[str, Any] = {"cells": CCellKey, "nets4": CNet4Key, "nets6": CNet6Key, "ports": CPortKey}
+
 
 class Tables:
     """The plan's maps of a loaded object, in two generations."""
 
-    def __init__(self, loaded: Object) -> None:
+    def __init__(self, loaded: Object | Kept) -> None:
         self._maps = {name: loaded.map(name) for name in ("cells", "nets4", "nets6", "ports")}
         self._in_force = loaded.map(".bss")
-        self._generation = 0
+        self._generation = int.from_bytes(self._in_force.lookup(_number(0)) or b"", "little")
         self._stale: dict[str, Entries] = {}
-        self._held: dict[str, Entries] = {}
+        self._held = self._found()
 
     def put(self, plan: Plan) -> None:
         """Put `plan` in force; programs that run meanwhile finish with the plan before."""
@@ -50,6 +54,15 @@ class Tables:
             self._maps[name].update_all(wanted)
         self._in_force.update(_number(0), _number(self._generation))
         self._stale, self._held = self._held, entries
+
+    def _found(self) -> dict[str, Entries]:
+        """The plan that an earlier agent left in force; leftovers of the one before it go."""
+        left = {name: dict.fromkeys(held, b"") for name, held in self._maps.items()}
+        for name, entries in left.items():
+            for key in [key for key in entries if _generation_of(name, key) != self._generation]:
+                self._maps[name].delete(key)
+                del entries[key]
+        return left
 
     def _clear(self) -> None:
         """Drop the plan before the last: nothing has read it for as long as the last was in force."""
@@ -127,6 +140,10 @@ def _cell(row: Cell, *, audit: bool) -> bytes:
     if audit and row.action > Action.AUDIT:
         return bytes(CCell(Action.AUDIT, row.action, row.locked, 0, row.rule))
     return bytes(CCell(row.action, 0, row.locked, 0, row.rule))
+
+
+def _generation_of(name: str, key: bytes) -> int:
+    return int(_KEYS[name].from_buffer_copy(key).generation)
 
 
 def _number(value: int) -> bytes:

@@ -97,7 +97,8 @@ class LsmBackend(HooksBackend):
         for event in self._reports():
             yield _program(event)
 
-    def _grant(self, origin: int, allows: Sequence[Allow]) -> None:
+    def grant(self, origin: int, allows: Sequence[Allow]) -> None:
+        """Give the tree of `origin` these allows."""
         self._allow(origin, allows)
 
     def update(self, policy: Policy) -> None:

@@ -36,6 +36,8 @@ class Probes(probes.Probes):
         """`only`: the hooks to answer; all of them if none are named."""
         super().__init__(plan, run, patterns, label_slots=label_slots, ring_bytes=ring_bytes)
         self._attachment = attachment
+        self._own: libbpf.Object
+        """What was loaded: nothing is taken up from an earlier agent."""
         types = libbpf.KernelTypes()
         try:
             found = fitting(attachment, types)
@@ -57,12 +59,12 @@ class Probes(probes.Probes):
 
     def verified(self) -> dict[str, int]:
         """Instructions that the kernel followed, by program."""
-        return {name: self._loaded.verified(name) for name in self.tracing}
+        return {name: self._own.verified(name) for name in self.tracing}
 
     def losses(self) -> Losses:
         """What this run lost so far; an answer that was passed over is a loss like an unread argument."""
         lost = super().losses()
-        missed = sum(self._loaded.missed(name) for name in self.tracing)
+        missed = sum(self._own.missed(name) for name in self.tracing)
         return Losses(lost.ring, lost.labels, lost.reads + missed)
 
     def pin(self, folder: Path) -> None:
@@ -81,6 +83,7 @@ class Probes(probes.Probes):
             log = libbpf.explain(lambda: self._open().load())
             what = f"the kernel refused the {self._attachment} programs ({error.strerror})"
             raise GuardError(f"{what}\n{log}".rstrip()) from error
+        self._own = opened
         return opened
 
     def _open(self) -> libbpf.Object:

@@ -1,0 +1,35 @@
+"""Proves what is covered in runs that nobody wrapped: the same attempts, behind no static layer.
+
+Run as a module by the daemon: the guard it tries must not share the daemon's process.
+"""
+
+import json
+import sys
+
+from pratique.backends import coverage, memory
+from pratique.backends.base import Host
+from pratique.backends.hooks.backend import HooksBackend
+from pratique.backends.hooks.static import Bare
+from pratique.model import Coverage
+
+WHEN = "daemon-found: "
+
+
+class Unwrapped(HooksBackend):
+    """The backend as it guards a manager that started by itself."""
+
+    def _layer(self) -> Bare:
+        return Bare()
+
+
+def prove() -> list[Coverage]:
+    """Every row, as it is without a wrapper."""
+    return [row._replace(when=WHEN + row.when) for row in coverage.prove(_unwrapped)]
+
+
+def _unwrapped(host: Host) -> Unwrapped:
+    return Unwrapped(host)
+
+
+if __name__ == "__main__":
+    json.dump(memory.as_rows(prove()), sys.stdout)

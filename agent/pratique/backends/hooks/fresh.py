@@ -1,0 +1,286 @@
+"""Fresh code: what an install wrote, marked, so that whoever runs it is labelled before its open returns.
+
+The gate is one of its own: closing it lets openers go on, which is what a first run without a daemon is.
+"""
+
+import itertools
+import os
+import stat
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from pratique.backends.base import FreshOpened, FreshTree
+from pratique.backends.hooks import fanotify
+from pratique.backends.hooks.gate import Gate
+from pratique.backends.hooks.mirrors import OFF
+from pratique.backends.hooks.objects import Claim, Claims, Key
+from pratique.backends.hooks.records import Label
+from pratique.words import Act, Actor, Stage
+
+DIRECTORIES = 50_000
+"""Bound of the directories marked at once; what is beyond is a gap."""
+_OPENS = fanotify.OPEN_PERM | fanotify.OPEN_EXEC_PERM
+_SITE_OPENS = fanotify.OPEN_PERM | fanotify.ON_CHILD | fanotify.ON_DIR
+_HOOKS = (".pth", "sitecustomize.py", "usercustomize.py")
+"""Run at each start of an interpreter: in an install they would act as the manager, or in another package's name."""
+_INTERPRETERS = (
+    *("python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "lua"),
+    *("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox"),
+)
+_EMBEDDED = (b"libpython", b"libnode", b"libruby", b"libperl")
+_NATIVE = (".so", ".node")
+_LONGEST = 1 << 20
+
+
+_BEGINS = (Actor.COMMAND, Actor.PROJECT)
+"""Whose label goes down when they run fresh code."""
+_SITE = ""
+"""Stands for no package: something in a folder that an install writes to."""
+_LEARNING_SECONDS = 1.0
+
+
+class _Index:
+    """Which packages an opened object belongs to; the part of `objects.Index` that a gate asks for."""
+
+    def __init__(self) -> None:
+        self.sites: frozenset[str] = frozenset()
+        self.directories: dict[str, frozenset[str]] = {}
+        self._tails: dict[str, frozenset[str]] = {}
+        self.files: dict[Key, frozenset[str]] = {}
+
+    def find(self, key: Key, path: str) -> Claims:
+        """A claim per package, for reading and for exec alike."""
+        found = self.files.get(key) or self.directories.get(path.rpartition("/")[0])
+        found = found or self._elsewhere(path)
+        if path in self.sites or path.rpartition("/")[0] in self.sites:
+            found |= {_SITE}
+        return tuple(Claim(act, purl) for purl in sorted(found) for act in (Act.FILE_READ, Act.EXEC))
+
+    def hidden(self, _path: str) -> Claims:
+        """Nothing is guarded by name here."""
+        return ()
+
+    def search(self, _key: Key, _path: str) -> Claims:
+        """Nothing more is known."""
+        return ()
+
+    def put(self, folder: str, purls: frozenset[str]) -> None:
+        """A directory belongs to these packages; to none: it is not watched any more."""
+        if purls:
+            self.directories[folder] = purls
+            self._tails[_tail(folder)] = self._tails.get(_tail(folder), frozenset()) | purls
+        else:
+            del self.directories[folder]
+            self._tails.pop(_tail(folder), None)
+
+    def _elsewhere(self, path: str) -> frozenset[str]:
+        """In another mount namespace the same directory has another path; its last two names still tell."""
+        return self._tails.get(_tail(path.rpartition("/")[0]), frozenset())
+
+
+def _tail(folder: str) -> str:
+    return "/".join(folder.rsplit("/", 2)[-2:])
+
+
+class Fresh:
+    """Marks fresh code and labels those who run it. `follow` and `unfollow` from one thread only."""
+
+    def __init__(
+        self,
+        label_of: Callable[[int], Label | None],
+        begin: Callable[[int, int, int | None], int],
+        in_scope: Callable[[int], bool],
+        wake: Callable[[], None],
+    ) -> None:
+        """`begin(pid, origin, run)`: label a process as a first run, in that run or a new one; the run.
+
+        `wake`: there is something in `opened`.
+        """
+        self.gaps: list[str] = []
+        self.exempt: frozenset[int] = frozenset()
+        self.readers = 0
+        """Opens by programs that only read."""
+        self.next_origin: Callable[[], int] = itertools.count(1).__next__
+        self._label_of, self._begin, self._in_scope, self._wake = label_of, begin, in_scope, wake
+        self._opened: deque[FreshOpened] = deque()
+        self._installs: dict[int, frozenset[str]] = {}
+        """First process of an install → the folders it may write to."""
+        self._ended: dict[int, float] = {}
+        self._seen: dict[int, set[str]] = {}
+        self._index = _Index()
+        self._gate = Gate(self._judge, lambda _pid: False)  # a defect of ours refuses nobody
+        self._gate.index = self._index  # type: ignore[assignment]
+        self._gate.postpone = self._is_being_learned
+        self._marked: dict[str, set[FreshTree]] = {}
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._gate.start()
+
+    def stop(self) -> None:
+        """Take every mark off; safe to call twice."""
+        self._gate.stop()
+
+    def begin_install(self, first: int, sites: Iterable[str]) -> None:
+        """Whoever opens something right in these folders between the end of `first` and `end_install` waits for that.
+
+        An interpreter lists them before it imports anything, so it finds what was installed marked.
+        """
+        kept = frozenset(site for site in sites if self._mark(site, _SITE_OPENS, stat.S_ISDIR))
+        self._installs[first] = kept
+        self._index.sites |= kept
+
+    def end_install(self, first: int) -> None:
+        """What the install wrote is marked, or never will be."""
+        sites = self._installs.pop(first, frozenset())
+        self._ended.pop(first, None)
+        self._index.sites = frozenset().union(*self._installs.values())
+        for site in sites - self._index.sites:
+            self._unmark(site, fanotify.ON_DIR if site in self._index.directories else _SITE_OPENS)
+
+    def opened(self) -> list[FreshOpened]:
+        """What happened since the last call, oldest first."""
+        return [self._opened.popleft() for _ in range(len(self._opened))]
+
+    def follow(self, trees: Iterable[FreshTree]) -> None:
+        """Mark these packages, also directories that appeared since the last time."""
+        for tree in trees:
+            self._marked.setdefault(tree.purl, set()).add(tree)
+            for top in tree.directories:
+                for folder in _below(top):
+                    self._mark_directory(folder, tree.purl)
+            for path in tree.files:
+                self._mark_file(path, tree.purl)
+
+    def again(self, purls: Iterable[str]) -> None:
+        """Mark what has appeared in these packages: `__pycache__` is made by the first import."""
+        self.follow([tree for purl in purls for tree in tuple(self._marked.get(purl, ()))])
+
+    def unfollow(self, purl: str) -> None:
+        """The package is fresh no more."""
+        self._marked.pop(purl, None)
+        for path, purls in list(self._index.directories.items()):
+            if purl in purls:
+                self._let_go(path, purls - {purl})
+        for key, purls in list(self._index.files.items()):
+            if purl in purls:
+                self._index.files[key] = purls - {purl}
+
+    def forget(self, origin: int) -> None:
+        """The run of this origin has ended."""
+        self._seen.pop(origin, None)
+
+    def _judge(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> bool:
+        label = self._label_of(pid)
+        purls = tuple(purl for purl in purls if purl != _SITE)
+        if not purls:
+            return True
+        if label is None or (label.actor in _BEGINS and not label.flags & OFF):
+            self._first(pid, label.run if label else None, act, path, purls)
+            return True
+        if label.stage is not Stage.FIRST_RUN and path.endswith(_HOOKS):
+            self._tell(FreshOpened("refused", pid, label.run, label.origin, purls, path))
+            return False
+        if label.stage is Stage.FIRST_RUN and label.actor is Actor.PACKAGE:
+            self._join(pid, label, purls, path)
+        return True
+
+    def _is_being_learned(self, pid: int, path: str) -> bool:
+        """Whether an install that wrote here has ended and its records are still being read; a second at most."""
+        above = path.rpartition("/")[0]
+        ended = [
+            first
+            for first, sites in list(self._installs.items())
+            if (path in sites or above in sites) and self._label_of(first) is None
+        ]
+        now = time.monotonic()
+        late = [first for first in ended if now - self._ended.setdefault(first, now) < _LEARNING_SECONDS]
+        return bool(late) and self._label_of(pid) is None and self._in_scope(pid)
+
+    def _first(self, pid: int, run: int | None, act: Act, path: str, purls: tuple[str, ...]) -> None:
+        if pid in self.exempt or (run is None and not self._in_scope(pid)):
+            return
+        if act is not Act.EXEC and not _runs_code(pid, path):
+            self.readers += 1
+            return
+        origin = self.next_origin()
+        run = self._begin(pid, origin, run)
+        self._seen[origin] = set(purls)
+        self._tell(FreshOpened("began", pid, run, origin, purls, path))
+
+    def _join(self, pid: int, label: Label, purls: tuple[str, ...], path: str) -> None:
+        seen = self._seen.setdefault(label.origin, set())
+        if not seen.issuperset(purls):
+            seen.update(purls)
+            self._tell(FreshOpened("joined", pid, label.run, label.origin, tuple(sorted(seen)), path))
+
+    def _tell(self, opened: FreshOpened) -> None:
+        self._opened.append(opened)
+        self._wake()
+
+    def _mark_directory(self, path: str, purl: str) -> None:
+        known = self._index.directories.get(path)
+        if known is None:
+            if len(self._index.directories) >= DIRECTORIES:
+                self.gaps.append(f"{purl}: more than {DIRECTORIES} fresh directories; some are not watched")
+                return
+            if not self._mark(path, _OPENS | fanotify.ON_CHILD, stat.S_ISDIR):
+                return
+        self._index.put(path, (known or frozenset()) | {purl})
+
+    def _mark_file(self, path: str, purl: str) -> None:
+        status = self._mark(path, _OPENS, stat.S_ISREG)
+        if status is not None:
+            key = (status.st_dev, status.st_ino)
+            self._index.files[key] = self._index.files.get(key, frozenset()) | {purl}
+
+    def _mark(self, path: str, mask: int, kind: Callable[[int], bool]) -> os.stat_result | None:
+        try:
+            fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            status = os.fstat(fd)
+            if not kind(status.st_mode):
+                return None
+            fanotify.mark(self._gate.fd, mask, f"/proc/self/fd/{fd}")
+            return status
+        except OSError as error:
+            self.gaps.append(f"{path}: cannot be marked ({error.strerror})")
+            return None
+        finally:
+            os.close(fd)
+
+    def _let_go(self, path: str, left: frozenset[str]) -> None:
+        self._index.put(path, left)
+        if not left:
+            self._unmark(path, _OPENS | fanotify.ON_CHILD)
+
+    def _unmark(self, path: str, mask: int) -> None:
+        try:
+            fanotify.unmark(self._gate.fd, mask, path)
+        except OSError:
+            return  # it is gone, and its mark with it
+
+
+def _below(top: str) -> Iterator[str]:
+    """The directory and all below it; no link is followed."""
+    for folder, names, _ in os.walk(top):
+        names[:] = [name for name in names if name != "node_modules"]  # other packages
+        yield folder
+
+
+def _runs_code(pid: int, path: str) -> bool:
+    """Whether the opener runs what it opens. A backup, an editor or a search only reads."""
+    if path.endswith(_NATIVE) or ".so." in path:
+        return True
+    try:
+        exe = os.readlink(f"/proc/{pid}/exe").rpartition("/")[2]  # noqa: PTH115 (no Path per event)
+        if exe.rstrip("0123456789.-") in _INTERPRETERS:
+            return True
+        with open(f"/proc/{pid}/maps", "rb") as maps:  # noqa: PTH123 (as above)
+            mapped = maps.read(_LONGEST)
+    except OSError:
+        return True  # who cannot be read is not trusted
+    return any(library in mapped for library in _EMBEDDED)

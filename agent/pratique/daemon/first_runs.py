@@ -1,0 +1,114 @@
+"""Fresh packages: learned from an install, watched until they have shown how they behave or are approved."""
+
+import time
+from typing import TYPE_CHECKING
+
+from pratique.backends.base import FreshOpened, HostBackend
+from pratique.daemon import installed, journal
+from pratique.daemon.flight import Flight, words_of
+from pratique.daemon.installed import Install
+from pratique.daemon.state import State
+from pratique.model import Identity, Settlement
+from pratique.policy import allows
+from pratique.runs.attribution import Origin
+from pratique.words import Actor, Quality, Stage
+
+if TYPE_CHECKING:
+    from pratique.daemon.flights import Flights
+
+
+class FirstRuns:
+    """What is fresh on this host, and who runs it; used by the main loop only."""
+
+    def __init__(self, flights: "Flights", backend: HostBackend, state: State) -> None:
+        self._flights, self._backend, self._state = flights, backend, state
+
+    def resume(self) -> int:
+        """Watch what was fresh before this daemon; how many packages."""
+        installed.warm()
+        trees = self._state.fresh(time.time())
+        self._backend.follow(trees, self._flights.next_origin)
+        return len(trees)
+
+    def expect(self, pid: int, install: Install) -> None:
+        """An install has begun."""
+        self._backend.begin_install(pid, installed.sites(install))
+
+    def learn(self, pid: int, install: Install) -> None:
+        """An install's first process has ended: what it wrote is fresh from now on."""
+        now = time.time()
+        try:
+            for tree in installed.found(install):
+                self._state.keep_package(tree, now)
+                if self._state.is_fresh(tree.purl, now):
+                    self._backend.follow([tree], self._flights.next_origin)
+        except Exception as error:  # noqa: BLE001 (what hostile records break must not end the guard)
+            journal.say(f"what process {pid} installed is not known: {error!r}", journal.ERROR)
+        finally:
+            self._backend.end_install(pid)
+
+    def take(self) -> None:
+        """Turn what the gate saw into runs."""
+        noted = self._backend.opened()
+        # A program that imports forty packages joins forty times: only the last word counts.
+        joined = {opened.origin: opened for opened in noted if opened.what == "joined"}
+        for opened in [*(each for each in noted if each.what != "joined"), *joined.values()]:
+            {"began": self._began, "joined": self._joined, "refused": self._refused}[opened.what](opened)
+
+    def ended(self, flight: Flight) -> None:
+        """A first run has ended: without a refusal it counts for its packages."""
+        if not flight.purls:
+            return
+        self._backend.follow_again(flight.purls)
+        if not flight.refused:
+            for purl in self._state.ran_clean(flight.purls, time.time()):
+                self._backend.unfollow(purl)
+
+    def approve(self, purl: str) -> bool:
+        """Trust it from now on; False when it is not known here."""
+        known = self._state.approve(purl)
+        if known:
+            self._backend.unfollow(purl)
+        return known
+
+    def forget(self, purl: str) -> bool:
+        """It is fresh again; False when it is not known here."""
+        known = self._state.distrust(purl)
+        if known:
+            self.resume()
+        return known
+
+    def _began(self, opened: FreshOpened) -> None:
+        flight = self._flights.of(opened.run)
+        if flight is None:
+            flight = self._flights.begun(opened.pid, opened.run, words_of(opened.pid, "cmdline"))
+        self._know(flight, opened)
+
+    def _joined(self, opened: FreshOpened) -> None:
+        flight = self._flights.of(opened.run)
+        if flight is not None:
+            self._know(flight, opened)
+
+    def _refused(self, opened: FreshOpened) -> None:
+        names = ", ".join(opened.purls)
+        journal.say(f"denied a manager (pid {opened.pid}) {opened.path} of {names}: it would run in it")
+
+    def _know(self, flight: Flight, opened: FreshOpened) -> None:
+        """Which packages may have acted: one is named, several are candidates."""
+        flight.purls = opened.purls
+        identity = self._identity(opened.purls)
+        settlement = Settlement(
+            Actor.PACKAGE, Stage.FIRST_RUN, identity, new_origin=True, reason=f"it runs {opened.path}"
+        )
+        origin = Origin(opened.origin, opened.pid, flight.command, flight.cwd, None, settlement)
+        flight.run.know(origin)
+        each = [self._identity((purl,)) for purl in opened.purls]
+        policy = self._flights.policy
+        granted = [allow for one in each for allow in allows.allows_for(policy, one, Stage.FIRST_RUN)]
+        self._backend.grant(opened.origin, granted)
+
+    def _identity(self, purls: tuple[str, ...]) -> Identity:
+        if len(purls) > 1:
+            return Identity(candidates=purls)
+        quality = Quality.VERIFIED if self._state.is_verified(purls[0]) else Quality.CLAIMED
+        return Identity(quality, purls[0])

@@ -1,0 +1,214 @@
+"""One run in flight: what the daemon knows of it besides the `Run` itself."""
+
+import os
+import pwd
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pratique import managers
+from pratique.backends.base import Member
+from pratique.daemon.config import home_of
+from pratique.daemon.installed import Install
+from pratique.model import Event, Exec, Identity, Kind, Settlement
+from pratique.policy.model import Policy
+from pratique.runs import report as reports
+from pratique.runs.attribution import Origin
+from pratique.runs.run import Run
+from pratique.words import Action, Actor, Quality, Stage
+
+GRACE = 2.0
+"""Seconds that descendants have after the first process, as after a wrapped command."""
+_LONGEST = 1 << 20
+
+
+class Flight:
+    """A run that nobody wrapped, from its first event to the end of its last process."""
+
+    def __init__(
+        self,
+        number: int,
+        first: int,
+        argv: tuple[str, ...],
+        policy: Policy,
+        backend: str,
+        next_origin: Callable[[], int],
+        *,
+        run_id: str | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.number, self.first = number, first
+        self.purls: tuple[str, ...] = ()
+        """Fresh packages that act in it; none for an install."""
+        self.installs: dict[int, Install] = {}
+        """Managers that run in it, by pid."""
+        self.uid = _uid(first)
+        self.cwd, self.environment = _link(first, "cwd"), _environment(first)
+        home = home_of(self.uid)
+        self.run = Run(
+            policy,
+            argv,
+            self.cwd,
+            self.environment,
+            backend,
+            managers.registry(),
+            run_id=run_id,
+            number=number,
+            homes=[home] if home else [],
+            next_origin=next_origin,
+        )
+        self.command = argv
+        self.notes = list(notes)
+        self.began = time.time()
+        self.refused = 0
+        self.lost_before = 0
+        self.pids: set[int] = {first}
+        self.first_ended: float | None = None
+        self._status: int | None = None
+        self._told = False
+        self._known_origins: set[int] = set()
+
+    def take(self, event: Event) -> None:
+        """Take in an event of this run."""
+        self.run.add(event)
+        self.refused += event.kind is Kind.ACT and event.action >= Action.DENY
+        if event.kind is not Kind.EXIT:
+            self.pids.add(event.pid)
+            self._note_install(event)
+            return
+        self.pids.discard(event.pid)
+        if event.pid == self.first and self.first_ended is None:
+            self.first_ended = time.monotonic()
+            self._status = event.target.get("status")
+
+    def _note_install(self, event: Event) -> None:
+        seen = event.exec
+        if seen is not None and seen.argv and event.actor is Actor.MANAGER:
+            environment = self.environment if event.pid == self.first else _environment(event.pid)
+            self.installs[event.pid] = Install(seen.argv, seen.cwd, environment, event.time)
+
+    def due(self) -> bool:
+        """Whether it is time for a report: the first process is gone, and whoever lives on has had its grace."""
+        if self.first_ended is None:
+            return not self.pids
+        return not self.pids or (not self._told and time.monotonic() - self.first_ended >= GRACE)
+
+    def report(self, coverage: Any, lost: int) -> dict[str, Any]:
+        """The report so far; what still lives stays confined, and is listed."""
+        if not self._told:
+            self.run.survivors(sorted(self.pids))
+        self._told = True
+        status, signal = _ended(self._status)
+        self.run.ended(status, signal, lost - self.lost_before, {})
+        told = reports.build(self.run.summary(), reports.Ending(coverage=coverage, notes=self.notes))
+        told["run"]["user"] = user_name(self.uid)
+        return told
+
+    def adopt(self, members: Mapping[int, Member | None], origins: Mapping[int, dict[str, Any]]) -> None:
+        """Take over the live processes of a run that an earlier daemon kept."""
+        for number, facts in origins.items():
+            self.run.know(origin_of(number, facts))
+            self._known_origins.add(number)
+        for pid, member in sorted(members.items()):
+            argv = self.command if pid == self.first else words_of(pid, "cmdline")
+            self.pids.add(pid)
+            if member is not None:
+                event = _made_up(pid, argv, member)._replace(time=self.began)
+                self._note_install(event)
+                self.run.add(event)
+
+    def new_origins(self) -> list[Origin]:
+        """Origins that were found since the last call."""
+        found = [origin for number, origin in self.run.origins().items() if number not in self._known_origins]
+        self._known_origins.update(origin.number for origin in found)
+        return found
+
+
+def origin_facts(origin: Origin) -> dict[str, Any]:
+    """What is remembered of an origin over a restart."""
+    identity = origin.settlement.identity
+    return {
+        "pid": origin.pid,
+        "argv": list(origin.argv),
+        "cwd": origin.cwd,
+        "manager": origin.manager,
+        "actor": int(origin.settlement.actor),
+        "stage": int(origin.settlement.stage),
+        "identity": [int(identity.quality), *identity[1:]],
+    }
+
+
+def origin_of(number: int, facts: Mapping[str, Any]) -> Origin:
+    """The reverse of `origin_facts`."""
+    quality, purl, source, digest, direct, candidates = facts["identity"]
+    identity = Identity(Quality(quality), purl, source, digest, direct, tuple(candidates))
+    settlement = Settlement(Actor(facts["actor"]), Stage(facts["stage"]), identity, new_origin=True)
+    return Origin(number, facts["pid"], tuple(facts["argv"]), facts["cwd"], facts["manager"], settlement)
+
+
+def user_name(uid: int) -> str:
+    """The user's name, or the number where the host knows none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def words_of(pid: int, what: str) -> tuple[str, ...]:
+    """The words of `/proc/PID/cmdline` or `environ`; none when it is gone."""
+    try:
+        with open(f"/proc/{pid}/{what}", "rb") as file:  # noqa: PTH123
+            raw = file.read(_LONGEST)
+    except OSError:
+        return ()
+    return tuple(os.fsdecode(word) for word in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
+
+
+def _made_up(pid: int, argv: tuple[str, ...], member: Member) -> Event:
+    """The exec that an earlier daemon saw; what a process made of its own command line meanwhile stays."""
+    seen = Exec(exe=_link(pid, "exe"), interp="", argv=argv, cwd=_link(pid, "cwd"))
+    return Event(
+        time=time.time(),
+        kind=Kind.EXEC,
+        pid=pid,
+        ppid=_parent(pid),
+        run=member.run,
+        origin=member.origin,
+        stage=member.stage,
+        actor=member.actor,
+        exec=seen,
+    )
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _environment(pid: int) -> dict[str, str]:
+    pairs = (word.partition("=") for word in words_of(pid, "environ"))
+    return {name: value for name, equals, value in pairs if equals}
+
+
+def _link(pid: int, name: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/{name}")  # noqa: PTH115
+    except OSError:
+        return "/"
+
+
+def _uid(pid: int) -> int:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116
+    except OSError:
+        return 0
+
+
+def _ended(status: int | None) -> tuple[int | None, int | None]:
+    if status is None:
+        return None, None
+    code = os.waitstatus_to_exitcode(status & 0xFFFF)
+    return (code, None) if code >= 0 else (None, -code)

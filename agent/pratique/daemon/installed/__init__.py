@@ -1,0 +1,42 @@
+"""What an install wrote, read from the managers' own records after it: packages, their directories and files.
+
+Records come from packages, so they are hostile: nothing outside the install's own folders is believed.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pratique.backends.base import FreshTree
+
+
+class Install(NamedTuple):
+    """How the manager was started."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    environment: Mapping[str, str]
+    since: float
+    """When it began: what changed before is not its work."""
+
+
+def warm() -> None:
+    """Import the readers now: the next command may run what was installed a few milliseconds after the install."""
+    from pratique.daemon.installed import node, python  # noqa: F401, PLC0415
+
+
+def sites(install: Install) -> list[str]:
+    """The existing folders that the install may write packages to, and that an interpreter lists at its start."""
+    from pratique.daemon.installed import python  # noqa: PLC0415 (as above)
+
+    resolved = dict.fromkeys(map(os.path.realpath, python.sites(install)))
+    return [site for site in resolved if Path(site).is_dir()]
+
+
+def found(install: Install) -> Iterator[FreshTree]:
+    """Every package that the install wrote."""
+    from pratique.daemon.installed import node, python  # noqa: PLC0415 (they import this module's shape)
+
+    yield from python.found(install)
+    yield from node.found(install)

@@ -1,0 +1,65 @@
+"""A process that reads Python stacks of others, without stopping them: a pid per line in, a frame per line out.
+
+A process of its own: reading opens the other's programs and libraries, and the daemon's answering threads may
+neither open what they are asked about nor wait for an interpreter lock that somebody else holds meanwhile.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+_LIBRARY = ("<frozen", "<string")
+
+
+def main() -> int:
+    """Answer until the daemon closes the pipe."""
+    from pystack.engine import get_process_threads  # noqa: PLC0415
+
+    def frames(pid: int, tid: int) -> list[Any]:
+        threads = list(get_process_threads(pid, stop_process=False))
+        acting = [thread for thread in threads if thread.tid == tid] or threads[:1]
+        return [frame for thread in acting for frame in thread.frames]
+
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        number = int(line)
+        try:
+            found = innermost([place(frame) for frame in frames(number, number)])
+        except Exception:  # noqa: BLE001 (no Python, gone, another build: then there is no line to tell)
+            found = None
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def place(frame: Any) -> dict[str, Any]:
+    """Where a frame stands."""
+    code = frame.code
+    return {
+        "file": str(code.filename),
+        "line": max(0, int(code.location.lineno)),
+        "function": str(code.scope),
+    }
+
+
+def innermost(places: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The last line that is nobody's standard library: the package's own, as far as it can be told."""
+    library = os.path.dirname(os.__file__)  # noqa: PTH120
+    own = [
+        each
+        for each in places
+        if not each["file"].startswith(_LIBRARY) and not _is_library(each["file"], library)
+    ]
+    return own[-1] if own else None
+
+
+def _is_library(file: str, ours: str) -> bool:
+    if "site-packages" in file or "dist-packages" in file:
+        return False
+    return file.startswith(ours) or "/lib/python3" in file
+
+
+if __name__ == "__main__":
+    sys.exit(main())

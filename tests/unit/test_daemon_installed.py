@@ -1,0 +1,172 @@
+"""What an install wrote, read from records that may be hostile."""
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pratique.backends.base import FreshTree
+from pratique.daemon.installed import Install, found, node, python
+from pratique.daemon.state import State
+
+
+def _site(top: Path, record: str, name: str = "tide_table-1.0") -> Path:
+    site = top / "lib" / "python3.11" / "site-packages"
+    info = site / f"{name}.dist-info"
+    info.mkdir(parents=True)
+    (info / "RECORD").write_text(record, errors="surrogateescape")
+    for place in ("tide_table/__init__.py", "tide_table/deep/a.py", "single.py", "boot.pth"):
+        (site / place).parent.mkdir(parents=True, exist_ok=True)
+        (site / place).touch()
+    (top / "bin").mkdir()
+    (top / "bin" / "tide").touch()
+    return site
+
+
+def _install(top: Path, since: float | None = None) -> Install:
+    began = time.time() if since is None else since
+    return Install((f"{top}/bin/python", f"{top}/bin/pip", "install", "x"), str(top), {}, began)
+
+
+_RECORD = "tide_table/__init__.py,,\ntide_table/deep/a.py,,\nsingle.py,,\nboot.pth,,\n../../../bin/tide,,\n"
+
+
+def test_a_package_is_its_directories_modules_hooks_and_scripts(tmp_path: Path) -> None:
+    """Directories whole, single files each, metadata not."""
+    site = _site(tmp_path, _RECORD + "tide_table-1.0.dist-info/METADATA,,\n")
+    (tree,) = python.found(_install(tmp_path))
+
+    assert tree.purl == "pkg:pypi/tide-table@1.0"
+    assert tree.directories == (str(site / "tide_table"),)
+    assert tree.files == (str(site / "single.py"), str(site / "boot.pth"), str(tmp_path / "bin" / "tide"))
+    assert tree.verified
+
+
+def test_what_came_from_a_url_is_not_verified(tmp_path: Path) -> None:
+    """The manager wrote down that no index vouches for the name."""
+    site = _site(tmp_path, _RECORD)
+    (site / "tide_table-1.0.dist-info" / "direct_url.json").write_text("{}")
+    (tree,) = python.found(_install(tmp_path))
+
+    assert not tree.verified
+
+
+def test_older_packages_are_not_the_install_s_work(tmp_path: Path) -> None:
+    """Only what changed since it began."""
+    _site(tmp_path, _RECORD)
+    assert list(python.found(_install(tmp_path, time.time() + 60))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["/etc/passwd,,", "../../../../../../etc/passwd,,", "../../../etc/x.py,,", "../..,,", ".,,", "\0,,", '"'],
+)
+def test_a_record_cannot_point_elsewhere(tmp_path: Path, line: str) -> None:
+    """Marking what a package merely names would label strangers."""
+    _site(tmp_path, line + "\n")
+    for tree in python.found(_install(tmp_path)):
+        assert tree.directories == tree.files == ()
+
+
+def test_an_old_file_that_a_record_names_is_not_fresh(tmp_path: Path) -> None:
+    """A script of another package that this one claims."""
+    _site(tmp_path, "../../../bin/tide,,\n")
+    os.utime(tmp_path / "bin" / "tide")
+    install = _install(tmp_path)
+    time.sleep(0.01)
+    late = install._replace(since=time.time() + 1.0)
+    (tmp_path / "lib/python3.11/site-packages/tide_table-1.0.dist-info/RECORD").touch()
+    assert all(tree.files == () for tree in python.found(late))
+
+
+def _modules(top: Path, packages: object) -> Path:
+    modules = top / "node_modules"
+    for name in ("a", "b/node_modules/@s/c"):
+        (modules / name).mkdir(parents=True, exist_ok=True)
+    (modules / ".package-lock.json").write_text(json.dumps({"packages": packages}))
+    return modules
+
+
+def test_node_packages_are_their_places(tmp_path: Path) -> None:
+    """Named by the place in the tree; what calls itself otherwise, or came from no index, is not verified."""
+    whole = {"version": "1.0.0", "resolved": "https://r.example/a.tgz", "integrity": "sha512-x"}
+    modules = _modules(
+        tmp_path,
+        {
+            "node_modules/a": {**whole, "name": "esbuild"},
+            "node_modules/b": {"version": "2.0.0", "resolved": "file:x.tgz"},
+            "node_modules/b/node_modules/@s/c": whole,
+            "": {"version": "1.0.0"},
+        },
+    )
+    trees = {tree.purl: tree for tree in node.found(Install(("npm", "ci"), str(tmp_path), {}, time.time()))}
+
+    assert {purl: tree.verified for purl, tree in trees.items()} == {
+        "pkg:npm/a@1.0.0": False,
+        "pkg:npm/b@2.0.0": False,
+        "pkg:npm/%40s/c@1.0.0": True,
+    }
+    assert trees["pkg:npm/a@1.0.0"].directories == (str(modules / "a"),)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
+    max_leaves=10,
+)
+_ENTRY = st.dictionaries(st.sampled_from(["version", "name", "resolved", "integrity"]), _JSON)
+_PLACES = st.sampled_from(
+    ["node_modules/a", "node_modules/../..", "node_modules//etc", "node_modules/\0", ""]
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(_PLACES | st.text(max_size=20), _ENTRY | _JSON) | _JSON)
+def test_no_lock_file_escapes_its_tree(packages: object) -> None:
+    """Whatever it says, what is marked lies below it."""
+    with tempfile.TemporaryDirectory() as folder:
+        modules = _modules(Path(folder).resolve(), packages)
+        for tree in node.found(Install(("npm", "ci"), folder, {}, time.time())):
+            assert all(place.startswith(f"{modules}/") for place in tree.directories)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=200))
+def test_no_record_escapes_its_site(record: str) -> None:
+    """The same for RECORD."""
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder).resolve()
+        site = _site(top, record)
+        for tree in found(_install(top)):
+            for place in (*tree.directories, *tree.files):
+                assert place.startswith((f"{site}/", f"{top}/bin/"))
+
+
+def test_trust_takes_clean_runs_and_days(tmp_path: Path) -> None:
+    """Five clean runs and seven days; an approval at once; a new version is fresh again."""
+    state = State(tmp_path / "daemon.db")
+    tree = FreshTree("pkg:pypi/x@1", ("/s/x",), (), verified=True)
+    now = time.time()
+    state.keep_package(tree, now)
+    week = now + 7 * 86_400
+
+    assert state.fresh(week) == [tree]
+    for _ in range(4):
+        assert state.ran_clean([tree.purl], week) == []
+    assert state.ran_clean([tree.purl], now) == []
+    assert state.fresh(now) == [tree]
+    assert state.fresh(week) == []
+    assert state.distrust(tree.purl)
+    assert state.fresh(week) == [tree]
+    assert state.approve(tree.purl)
+    assert state.fresh(now) == []
+    newer = tree._replace(purl="pkg:pypi/x@2")
+    state.keep_package(newer, now)
+    assert state.fresh(now) == [newer]
+    assert not state.approve("pkg:pypi/unknown@1")
+    state.close()
