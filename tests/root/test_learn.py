@@ -1,6 +1,7 @@
 """`pratique learn`: what a wanted package needs is learned once, and nothing else of it passes (docs/learn.md)."""
 
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -117,7 +118,9 @@ def test_learned_once_it_passes_and_nothing_else_does(place: Place) -> None:
 
 def test_positive_control(place: Place) -> None:
     """Without a guard the package does all of it, and more when it is told to."""
-    install = [str(place.world.environment()["PATH"].partition(":")[0] + "/pip"), *place.install[1:]]
+    pip = shutil.which("pip", path=place.world.environment()["PATH"])
+    assert pip is not None
+    install = [pip, *place.install[1:]]
     assert place.start(install).status == 0
     assert place.had() == _WANTED
 

@@ -1,6 +1,7 @@
 """Which backend guards a run: the first that refuses something here, unless one is asked for."""
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 
 from pratique.backends.base import Backend, Host, HostBackend, Support
@@ -30,10 +31,18 @@ def choose(name: str, host: Host) -> tuple[Backend, list[str]]:
         backend = _load(candidate, host)
         support = supported(backend)
         if support.ok:
-            return backend, [f"guarded by the {candidate} backend: {other} {why.why}" for other, why in whys]
+            return backend, _said(candidate, whys)
         whys.append((candidate, support))
     what = "; ".join(f"{candidate}: {support.why}" for candidate, support in whys)
     raise GuardError(f"no backend can guard here ({what}); nothing was started", whys[-1][1].mend)
+
+
+def _said(chosen: str, whys: Sequence[tuple[str, Support]]) -> list[str]:
+    """One line, where root's backends were passed over; `pratique doctor` has the whole reasons."""
+    if chosen in _OF_ROOT:
+        return []
+    reasons = "; ".join(f"{other}: {why.why.partition(chr(10))[0]}" for other, why in whys)
+    return [f"guarded by the {chosen} backend ({reasons})"] if whys else []
 
 
 def every(host: Host) -> list[Backend]:
