@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pratique.backends import landlock, proof, syscalls
+from pratique.backends import found, landlock, proof, syscalls
 from pratique.backends.base import Command, Host
 from pratique.backends.coverage import ROWS
 from pratique.backends.hooks import launch
@@ -429,3 +429,13 @@ def test_the_proof_leaves_nothing_behind() -> None:
     assert Path("/proc/self/mountinfo").read_text() == before
     assert set(Path("/tmp").glob("pratique-proof-*")) <= decoys
     assert not _children()
+
+
+def test_what_is_mounted_to_prove_found_runs_is_not_left_to_the_host() -> None:
+    """There no layer refuses the mount, so it happens: in a name space of its own."""
+    before = Path("/proc/self/mountinfo").read_text()
+
+    (row,) = [row for row in found.prove() if row.act is Act.MOUNT]
+
+    assert row.level is Level.KILLED_AFTER
+    assert Path("/proc/self/mountinfo").read_text() == before

@@ -6,7 +6,7 @@ Run as a module by the daemon: the guard it tries must not share the daemon's pr
 import json
 import sys
 
-from pratique.backends import coverage, memory
+from pratique.backends import coverage, memory, proof
 from pratique.backends.base import Host
 from pratique.backends.hooks.backend import HooksBackend
 from pratique.backends.hooks.static import Bare
@@ -15,11 +15,18 @@ from pratique.model import Coverage
 WHEN = "daemon-found: "
 
 
+class _Unconfined(Bare):
+    """Nothing is in the way of an attempt, but what it mounts is not left to the host."""
+
+    def enter(self) -> None:
+        proof.private_mounts()
+
+
 class Unwrapped(HooksBackend):
     """The backend as it guards a manager that started by itself."""
 
     def _layer(self) -> Bare:
-        return Bare()
+        return _Unconfined()
 
 
 def prove() -> list[Coverage]:

@@ -62,6 +62,8 @@ class Trial:
     """An event of the backend told of it."""
     refused: bool = False
     """And said that it was refused: a program in between may have kept the error from its author."""
+    late: bool = False
+    """Or that its author was killed after the act, perhaps before it could leave evidence."""
 
 
 def observed(trial: Trial) -> Level:
@@ -70,7 +72,7 @@ def observed(trial: Trial) -> Level:
     if outcome is None:
         return Level.BLIND
     if outcome.signal == _SIGKILL:
-        return Level.KILLED_AFTER if trial.happened else Level.KILLED_BEFORE
+        return Level.KILLED_AFTER if trial.happened or trial.late else Level.KILLED_BEFORE
     if not trial.happened and (outcome.error or trial.refused):
         return Level.ENFORCED
     return Level.SEEN if trial.happened and trial.told else Level.BLIND
@@ -95,14 +97,18 @@ def prove(backend_factory: Callable[[Host], Backend], attempts: Sequence[Attempt
     return [judge(attempt, control[attempt.id], guarded[attempt.id]) for attempt in attempts]
 
 
-class _PrivateMounts:
-    """The control's only confinement: what it mounts is gone with it. Without privilege it can mount nothing."""
-
-    def enter(self) -> None:
-        if os.geteuid() != 0:
-            return
+def private_mounts() -> None:
+    """What this process mounts from now on is gone with it. Without privilege it can mount nothing."""
+    if os.geteuid() == 0:
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.mount("none", "/", syscalls.MS_REC | syscalls.MS_SLAVE)
+
+
+class _PrivateMounts:
+    """The control's only confinement."""
+
+    def enter(self) -> None:
+        private_mounts()
 
 
 def _unguarded(ground: Ground, attempts: Sequence[Attempt]) -> dict[str, Trial]:
@@ -174,7 +180,8 @@ def _trials(ground: Ground, attempts: Sequence[Attempt], events: Sequence[Event]
 def _trial(ground: Ground, attempt: Attempt, outcome: Outcome | None, events: Sequence[Event]) -> Trial:
     telling = [event for event in events if _tells(event, attempt, outcome)]
     refused = any(event.level is Level.ENFORCED for event in telling)
-    return Trial(outcome, attempt.witness(ground), bool(telling), refused)
+    late = any(event.level is Level.KILLED_AFTER for event in telling)
+    return Trial(outcome, attempt.witness(ground), bool(telling), refused, late)
 
 
 def _tells(event: Event, attempt: Attempt, outcome: Outcome | None) -> bool:
