@@ -95,12 +95,12 @@ def test_answered_by_the_filter_itself() -> None:
 
 def test_free_beside_and_grey_above(tmp_path: Path) -> None:
     """Siblings of a guarded place are free, the place is not, and what is made above it later is grey."""
-    for folder in ("home/.aws", "home/work/deep", "home/.config/old"):
+    for folder in ("home/.aws", "home/papers/deep", "home/.config/old"):
         (tmp_path / folder).mkdir(parents=True)
     home = f"{tmp_path}/home"
     zones = Zones([f"{home}/.aws/credentials"], [f"{home}/.config/autostart"])
 
-    assert zones.is_free(f"{home}/work/deep/file", read=True, write=True)
+    assert zones.is_free(f"{home}/papers/deep/file", read=True, write=True)
     assert zones.is_free(f"{home}/.config/old/file", read=True, write=True)
     assert zones.is_free(f"{home}/.config/new", read=True, write=False)
     assert not zones.is_free(f"{home}/.config/autostart", read=False, write=True)
@@ -110,15 +110,15 @@ def test_free_beside_and_grey_above(tmp_path: Path) -> None:
 
 def test_a_directory_made_anew_is_grey(tmp_path: Path) -> None:
     """A rule is about an object: another one with its name lies under none."""
-    (tmp_path / "work").mkdir()
+    (tmp_path / "papers").mkdir()
     (tmp_path / "secret").touch()
     zones = Zones([f"{tmp_path}/secret"], [])
-    before = zones.is_free(f"{tmp_path}/work/file", read=True, write=True)
-    (tmp_path / "work").rename(tmp_path / "old")
-    (tmp_path / "work").mkdir()
+    before = zones.is_free(f"{tmp_path}/papers/file", read=True, write=True)
+    (tmp_path / "papers").rename(tmp_path / "old")
+    (tmp_path / "papers").mkdir()
 
     assert before
-    assert not zones.is_free(f"{tmp_path}/work/file", read=True, write=True)
+    assert not zones.is_free(f"{tmp_path}/papers/file", read=True, write=True)
 
 
 def test_nothing_is_guarded_in_audit(tmp_path: Path) -> None:
