@@ -251,6 +251,22 @@ def test_detect_and_sequence_rules_are_audited() -> None:
     ]
 
 
+def test_the_last_act_counts_when_it_is_told_after_the_exit() -> None:
+    """Refusals and exits are told by different parts of the kernel: the order of arrival proves nothing."""
+    wipe = sample.Rule(
+        "wipe", "t", "high", "e", sequence={"steps": [{"act": "file.remove"}], "within": 10, "count": 3}
+    )
+    run = sample.started(sample.run(policy=sample.policy(wipe)))
+    removed = [
+        sample.acted(4121, Act.FILE_REMOVE, Action.ALLOW, {"path": f"/x/{number}"}) for number in range(3)
+    ]
+    ends = [sample.event(Kind.EXIT, pid, 0, origin=1) for pid in (4121, 4120)]
+    for event in (*removed[:2], *ends, removed[2]):
+        run.add(event)
+
+    assert [each.rule for each in run.summary().findings] == ["wipe"]
+
+
 def test_a_detection_would_have_refused_nothing() -> None:
     """In audit mode the act says what would have been refused; the rule that only looks on says nothing of it."""
     sweep = sample.Rule("sweep", "t", "high", "e", detect={"act": "file.read"})

@@ -1,5 +1,6 @@
 """What rules found in a run: one entry per rule, act, object and origin, however often it was tried."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from pratique.words import Act, Action, Actor, Level, Stage
 
 MOST = 5_000
 _ECHO = 0.02
+_LATE = 5.0
 _KEYS = ("path", "to", "address", "port", "protocol", "name", "exe", "request", "pid")
 _SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- what counts as scratch, not where we write
 
@@ -87,6 +89,7 @@ class Detections:
     def __init__(self, policy: Policy) -> None:
         self._checks: list[tuple[str, Check]] = []
         self._sequences: list[tuple[str, Sequence]] = []
+        self._gone: deque[tuple[float, int]] = deque()
         for rule in policy.rules:
             if rule.detect:
                 self._checks.append((rule.id, compile_detect(rule.detect)))
@@ -99,10 +102,13 @@ class Detections:
         hits = [rule for rule, check in self._checks if check(event)]
         return hits + [rule for rule, sequence in self._sequences if sequence.feed(event)]
 
-    def forget(self, origin: int) -> None:
-        """The last process of an origin is gone: nothing of it can go on."""
-        for _, sequence in self._sequences:
-            sequence.forget(origin)
+    def forget(self, origin: int, time: float) -> None:
+        """The last process of an origin ended at `time`. Its last acts may be told later, by another part."""
+        self._gone.append((time, origin))
+        while self._gone and time - self._gone[0][0] > _LATE:
+            _, gone = self._gone.popleft()
+            for _, sequence in self._sequences:
+                sequence.forget(gone)
 
 
 def found(event: Event, process: Process, rule: str, action: Action, groups: tuple[str, ...]) -> Found:

@@ -34,9 +34,9 @@ class Judgement:
         if self._detections.any:
             self._detect(event, process)
 
-    def forget(self, origin: int) -> None:
-        """The last process of an origin is gone: nothing of it can go on."""
-        self._detections.forget(origin)
+    def forget(self, origin: int, time: float) -> None:
+        """The last process of an origin is gone since then."""
+        self._detections.forget(origin, time)
 
     def outlived(self, process: Process, time: float, run: int) -> None:
         """Rules see a survivor as an event of its own kind."""

@@ -272,7 +272,7 @@ class Run:
         process = self._place(event)
         if event.kind is Kind.EXIT:
             if event.origin and not self._tree.living(event.origin):
-                judgement.forget(event.origin)
+                judgement.forget(event.origin, event.time)
         elif event.kind is not Kind.FORK:
             self._count(event, process)
             judgement.add(event, process)
