@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import time
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,6 +12,9 @@ _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _LOGIN_UIDS = range(1000, 60000)
 _NO_ID = 2**32 - 1
+BOOTED = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+"""Seconds after the epoch at which this host started, as its clock said when the agent did. Events count from
+there, so that steps of the clock in mid-run do not reorder them."""
 
 
 def homes(environment: Mapping[str, str]) -> list[str]:
@@ -44,6 +48,11 @@ def state_dir() -> Path:
 def in_first_pid_namespace() -> bool:
     """Whether process numbers here are the kernel's own; in a container they are not."""
     return Path("/proc/self/ns/pid").stat().st_ino == _FIRST_PID_NAMESPACE
+
+
+def stamped(moment: float) -> float:
+    """When an event was by the clock that stamps files: somebody may have set that since the agent started."""
+    return moment - BOOTED + time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def boot_id() -> str:

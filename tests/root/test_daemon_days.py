@@ -73,6 +73,7 @@ def _cat(world: World) -> float:
 def test_restart_in_mid_install(guard: None, world: World) -> None:
     """The install goes on, nothing is let through in between, and the next daemon reports it with its package."""
     with Daemon(world) as daemon, _Install(world) as install:
+        assert until(lambda: daemon.status()["runs"], 10)
         before = daemon.status()["runs"][0]["id"]
         assert daemon.end(signal.SIGTERM) == 0
         time.sleep(1)

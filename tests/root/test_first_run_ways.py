@@ -28,9 +28,6 @@ try {
 console.log("went on");
 """
 
-# A known defect (docs/daemon.md), not met on every machine state.
-_SOMETIMES = pytest.mark.xfail(reason="a manager is sometimes not spared a fresh start hook", strict=False)
-
 
 @pytest.fixture
 def world(lab: None) -> Iterator[World]:
@@ -71,12 +68,10 @@ def test_a_start_hook_and_a_script(guard: None, world: World, house: Path) -> No
             assert done.out == "main\n", done.err
         ended = daemon.settled(3)
         assert [run["verdict"] for run in ended] == ["blocked", "blocked", "clean"], daemon.log
-        # Known defect (docs/daemon.md): None instead of the package; what is refused is refused all the same.
-        assert {found["package"] for found in daemon.report()["findings"]} <= {_BOOT, None}
+        assert {found["package"] for found in daemon.report()["findings"]} == {_BOOT}, daemon.log
     assert world.leaks() == []
 
 
-@_SOMETIMES
 def test_a_manager_is_spared_the_hook(guard: None, world: World, house: Path) -> None:
     """The next install does not run it, stays a manager, and installs."""
     with Daemon(world) as daemon:

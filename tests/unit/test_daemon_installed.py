@@ -5,12 +5,15 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import cast
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pratique.backends.base import FreshTree
+from pratique.backends.base import FreshTree, HostBackend
+from pratique.daemon.first_runs import FirstRuns
 from pratique.daemon.installed import Install, found, node, python
 from pratique.daemon.state import State
 
@@ -29,7 +32,7 @@ def _site(top: Path, record: str, name: str = "tide_table-1.0") -> Path:
 
 
 def _install(top: Path, since: float | None = None) -> Install:
-    began = time.time() if since is None else since
+    began = time.time() - 60 if since is None else since
     return Install((f"{top}/bin/python", f"{top}/bin/pip", "install", "x"), str(top), {}, began)
 
 
@@ -60,6 +63,64 @@ def test_older_packages_are_not_the_install_s_work(tmp_path: Path) -> None:
     """Only what changed since it began."""
     _site(tmp_path, _RECORD)
     assert list(python.found(_install(tmp_path, time.time() + 60))) == []
+
+
+def test_what_was_written_right_before_is_not_its_work(tmp_path: Path) -> None:
+    """`python -m venv v && v/bin/pip install x` must not make pip itself fresh."""
+    _site(tmp_path, _RECORD, "pip-26.0")
+    time.sleep(0.05)
+    assert list(python.found(_install(tmp_path, time.time()))) == []
+
+
+_COVERAGE = "import coverage; coverage.process_startup()\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "fresh"),
+    [
+        ("coverage-7.0", _COVERAGE, False),
+        ("coverage-7.0", "/some/directory\n" + _COVERAGE, False),
+        ("coverage-7.0", _COVERAGE + "import os; os.system('x')\n", True),
+        ("coverrage-7.0", _COVERAGE, True),
+        ("tide-1.0", "import _virtualenv\n", True),
+    ],
+)
+def test_a_known_start_line_is_no_news(tmp_path: Path, name: str, line: str, fresh: bool) -> None:
+    """Of the package that is known for it, and with nothing else beside it."""
+    site = _site(tmp_path, "boot.pth,,\n", name)
+    (site / "boot.pth").write_text(line)
+    (tree,) = python.found(_install(tmp_path))
+
+    assert tree.files == ((str(site / "boot.pth"),) if fresh else ())
+
+
+class _Watched:
+    """Takes the part of a backend that marks fresh code."""
+
+    def __init__(self) -> None:
+        self.followed: list[str] = []
+
+    def follow(self, trees: list[FreshTree], _next_origin: object) -> None:
+        self.followed += [tree.purl for tree in trees]
+
+    def end_install(self, _pid: int) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "fresh"),
+    [("pip-26.0", False, False), ("pip-26.0", True, True), ("pips-26.0", False, True)],
+)
+def test_an_upgraded_manager_stays_a_manager(tmp_path: Path, name: str, url: bool, fresh: bool) -> None:
+    """By its name in an index: what it installs next must be named after itself, not after it."""
+    site = _site(tmp_path, _RECORD, name)
+    if url:
+        (site / f"{name}.dist-info" / "direct_url.json").write_text("{}")
+    watched, state = _Watched(), State(tmp_path / "daemon.db")
+    FirstRuns(Mock(), cast("HostBackend", watched), state).learn(1, _install(tmp_path))
+    state.close()
+
+    assert bool(watched.followed) is fresh
 
 
 @pytest.mark.parametrize(
@@ -104,7 +165,9 @@ def test_node_packages_are_their_places(tmp_path: Path) -> None:
             "": {"version": "1.0.0"},
         },
     )
-    trees = {tree.purl: tree for tree in node.found(Install(("npm", "ci"), str(tmp_path), {}, time.time()))}
+    trees = {
+        tree.purl: tree for tree in node.found(Install(("npm", "ci"), str(tmp_path), {}, time.time() - 60))
+    }
 
     assert {purl: tree.verified for purl, tree in trees.items()} == {
         "pkg:npm/a@1.0.0": False,
@@ -131,7 +194,7 @@ def test_no_lock_file_escapes_its_tree(packages: object) -> None:
     """Whatever it says, what is marked lies below it."""
     with tempfile.TemporaryDirectory() as folder:
         modules = _modules(Path(folder).resolve(), packages)
-        for tree in node.found(Install(("npm", "ci"), folder, {}, time.time())):
+        for tree in node.found(Install(("npm", "ci"), folder, {}, time.time() - 60)):
             assert all(place.startswith(f"{modules}/") for place in tree.directories)
 
 

@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from pratique import managers
 from pratique.backends.base import FreshOpened, HostBackend
 from pratique.daemon import installed, journal
 from pratique.daemon.flight import Flight, words_of
@@ -39,6 +40,8 @@ class FirstRuns:
         now = time.time()
         try:
             for tree in installed.found(install):
+                if tree.verified and tree.purl.rpartition("@")[0] in managers.own():
+                    continue  # it acts as the manager it is, and what it installs is named after itself
                 self._state.keep_package(tree, now)
                 if self._state.is_fresh(tree.purl, now):
                     self._backend.follow([tree], self._flights.next_origin)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pratique import managers
+from pratique import host, managers
 from pratique.backends.base import Member
 from pratique.daemon.config import home_of
 from pratique.daemon.installed import Install
@@ -85,7 +85,7 @@ class Flight:
         seen = event.exec
         if seen is not None and seen.argv and event.actor is Actor.MANAGER:
             environment = self.environment if event.pid == self.first else _environment(event.pid)
-            self.installs[event.pid] = Install(seen.argv, seen.cwd, environment, event.time)
+            self.installs[event.pid] = Install(seen.argv, seen.cwd, environment, host.stamped(event.time))
 
     def due(self) -> bool:
         """Whether it is time for a report: the first process is gone, and whoever lives on has had its grace."""

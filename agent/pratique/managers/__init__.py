@@ -1,14 +1,16 @@
 """The package managers Pratique knows. Adding one is one folder here and one line below."""
 
+import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from pratique.managers.base import Context, Learned, Manager, Pattern, Stopped
 from pratique.managers.matching import match
 from pratique.model import Settlement
 
-__all__ = ["match", "patterns", "registry", "warm"]
+__all__ = ["match", "own", "patterns", "registry", "warm"]
 
 # In the order in which their patterns are tried; each folder has `facts.patterns` and `manager.CLASS`.
 _FAMILIES = {"pip": "Pip", "npm": "Npm", "uv": "Uv"}
@@ -52,6 +54,14 @@ def warm() -> None:
     """Import every family now, so that no stopped process waits for it."""
     for name in _FAMILIES:
         _manager(name)
+
+
+@cache
+def own() -> frozenset[str]:
+    """The packages that managers come in, as purls without version: an upgraded pip is still pip."""
+    folder = Path(__file__).parent
+    read = (tomllib.loads((folder / name / "data.toml").read_text(encoding="utf-8")) for name in _FAMILIES)
+    return frozenset(purl for data in read for purl in data["own"])
 
 
 @cache

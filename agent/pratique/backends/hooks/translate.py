@@ -2,10 +2,10 @@
 
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pratique import host
 from pratique.backends.hooks import records, syscalls
 from pratique.backends.hooks.plan import Plan
 from pratique.model import Event, Exec, Kind
@@ -20,9 +20,6 @@ _PROTOCOLS: dict[int, str] = {
     socket.IPPROTO_SCTP: "sctp",
 }
 _TYPES: dict[int, str] = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp", socket.SOCK_RAW: "raw"}
-
-# CLOCK_BOOTTIME started this many seconds after the epoch; steps of the wall clock in mid-run do not reorder events.
-_BOOTED = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def event(record: records.Record, plan: Plan) -> Event | None:
@@ -39,7 +36,7 @@ def unlabelled_children(record: records.Record) -> Iterator[int]:
 
 def _common(head: records.Head, plan: Plan) -> dict[str, Any]:
     return {
-        "time": _BOOTED + head.time / 1e9,
+        "time": host.BOOTED + head.time / 1e9,
         "run": head.run,
         "origin": head.origin,
         "stage": head.stage,

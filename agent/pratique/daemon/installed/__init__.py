@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from pratique.backends.base import FreshTree
 
+_TICKS = 0.02
+"""File stamps lag behind the clock by up to a timer tick (10 ms at 100 Hz)."""
+
 
 class Install(NamedTuple):
     """How the manager was started."""
@@ -18,7 +21,12 @@ class Install(NamedTuple):
     cwd: str
     environment: Mapping[str, str]
     since: float
-    """When it began: what changed before is not its work."""
+    """When it began, by the clock that stamps files: what changed before is not its work."""
+
+    @property
+    def wrote_from(self) -> float:
+        """What changed then or later is its work. Less than a shell needs to get from one command to the next."""
+        return self.since - _TICKS
 
 
 def warm() -> None:

@@ -13,14 +13,13 @@ from pratique.backends.base import FreshTree
 from pratique.daemon.installed import Install
 
 _LARGEST = 64 << 20
-_SLACK = 1.0
 _MOST = 20_000
 _MODULES = "node_modules/"
 
 
 def found(install: Install) -> Iterator[FreshTree]:
     """Every package whose folder the install wrote."""
-    since = install.since - _SLACK
+    since = install.wrote_from
     for top in dict.fromkeys(map(os.path.realpath, _tops(install))):
         for place, entry in _entries(Path(top) / ".package-lock.json", since):
             tree = _package(Path(top), place, entry, since)

@@ -11,10 +11,10 @@ from packaging.utils import canonicalize_name
 
 from pratique.backends.base import FreshTree
 from pratique.daemon.installed import Install
+from pratique.managers import start_lines
 
 _LINES = 200_000
 _LARGEST = 32 << 20
-_SLACK = 1.0
 _DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info\Z")
 _TARGETS = ("-t", "--target")
 _PREFIXES = ("--prefix", "--python", "-p")
@@ -24,8 +24,8 @@ _CODE = (".py", ".pth", ".so", ".pyc", ".pyd")
 def found(install: Install) -> Iterator[FreshTree]:
     """Every distribution whose RECORD the install wrote."""
     for site in dict.fromkeys(map(os.path.realpath, sites(install))):
-        for record in _records(site, install.since - _SLACK):
-            tree = _tree(Path(site), record, install.since - _SLACK)
+        for record in _records(site, install.wrote_from):
+            tree = _tree(Path(site), record, install.wrote_from)
             if tree is not None:
                 yield tree
 
@@ -100,11 +100,18 @@ def _tree(site: Path, record: Path, since: float) -> FreshTree | None:
             continue
         if top and "/" in path.removeprefix(f"{site}/"):
             directories[f"{site}/{top}"] = None
-        elif _is_new_code(path, since):
+        elif _is_new_code(path, since) and not _is_known(path, purl):
             files[path] = None
     # A manager writes down where it took a package from, unless it was an index.
     verified = not (record.parent / "direct_url.json").exists()
     return FreshTree(purl, tuple(directories), tuple(files), verified)
+
+
+def _is_known(path: str, purl: str) -> bool:
+    """A `.pth` whose code the one package that may bring it is known for: a manager need not be spared that."""
+    code = start_lines.code(path) if path.endswith(".pth") else []
+    rows = [start_lines.known(line) for line in code]
+    return bool(rows) and all(row and row.package and purl.startswith(f"{row.package}@") for row in rows)
 
 
 def _paths(site: Path, record: Path) -> Iterator[str]:

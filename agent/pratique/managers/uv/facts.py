@@ -12,14 +12,6 @@ from pratique.managers.helpers import Row, shared
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A line of a .pth file that is no news, and the module it loads."""
-
-    line: re.Pattern[str]
-    module: str
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """All of `data.toml`."""
 
@@ -45,7 +37,6 @@ class Facts:
     interpreters: tuple[str, ...]
     shells: tuple[str, ...]
     homes: tuple[str, ...]
-    known: tuple[Known, ...]
     rows: tuple[Row, ...]
 
 
@@ -80,7 +71,6 @@ def facts() -> Facts:
         interpreters=tuple(children["interpreters"]),
         shells=tuple(children["shells"]),
         homes=tuple(children["homes"]),
-        known=tuple(Known(re.compile(row["line"]), row["module"]) for row in children["known"]),
         rows=(*(Row.of(row) for row in data["helper"]), *shared().rows),
     )
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pratique.managers import start_lines
 from pratique.managers.base import Context, Stopped
 from pratique.managers.files import text
 from pratique.managers.matching import basename
@@ -84,9 +85,7 @@ def _news(prefix: str, context: Context) -> Iterator[str]:
     """Files that every start runs, and that hold something else than known lines."""
     for site in installed.sites(prefix):
         for path in sorted(Path(site).glob("*.pth")):
-            lines = text(str(path), _MAX_PTH, follow=True).splitlines()
-            code = [line.rstrip() for line in lines if line.startswith(("import ", "import\t"))]
-            if all(_known(line, site, context) for line in code):
+            if all(_known(line, site, context) for line in start_lines.code(str(path))):
                 continue
             if installed.is_environment(prefix) or not _of_the_system(str(path), site, context):
                 yield str(path)
@@ -105,8 +104,7 @@ def _of_the_system(path: str, site: str, context: Context) -> bool:
 
 
 def _known(line: str, site: str, context: Context) -> bool:
-    fits = (row for row in facts().known if row.line.fullmatch(line))
-    row = next(fits, None)
+    row = start_lines.known(line)
     return row is not None and not context.written_by_package(f"{site}/{row.module}")
 
 
