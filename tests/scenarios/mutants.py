@@ -5,17 +5,21 @@ rule that decides. So a rule that no row needs has no witness, which is a failur
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 from pratique import resources
+from pratique.backends.base import Backend, Host
 from pratique.policy import cache as policies
 from pratique.policy import sources
 from pratique.policy.model import Policy
 from pratique.words import Act, Actor, Stage
+from scenarios.checks import row_broken
+from scenarios.replaying import guarded, shipped
 from scenarios.replays import Replay, replays
 from scenarios.scenario import Row, Scenario
+from scenarios.staged import Place, staged
 
 BLIND = {
     "dns.tunnel": "this backend refuses a question without reading the name in it",
@@ -45,9 +49,17 @@ def witness(rule: str, backend: str = "hooks") -> Replay | None:
 
 def spoken_for(scenario: Scenario, backend: str = "hooks") -> set[str]:
     """The rules without which a finding that the scenario expects would be missing."""
-    detected = [row for row in scenario.rows if "D" in getattr(row.expected(backend), "marks", "")]
-    decided = [set(_deciders(scenario, row)) for row in detected]
-    return {rule for rules in decided if len(rules) == 1 for rule in rules}
+    return {rule for row in scenario.rows for rule in _rules(scenario, row, backend)}
+
+
+def missed(
+    rule: str, wanted: Replay, place: Place, make: Callable[[Host], Backend], rules: Path
+) -> list[str]:
+    """Play it in `place` under the rules of that folder: what is wrong with the findings that `rule` alone makes."""
+    with staged(wanted.scenario, place):
+        played = guarded(wanted, place, make, shipped(place, rules=rules))
+        mine = [row for row in wanted.scenario.rows if _rules(wanted.scenario, row, wanted.backend) == {rule}]
+        return [line for row in mine for line in row_broken(row, played)]
 
 
 def without(rule: str, into: Path) -> Path:
@@ -56,6 +68,13 @@ def without(rule: str, into: Path) -> Path:
     shutil.copytree(resources.rules(), folder)
     (folder / f"{rule}.yaml").unlink()
     return folder
+
+
+def _rules(scenario: Scenario, row: Row, backend: str) -> set[str]:
+    """The one rule that makes the finding of a row; none when it owes none, or several could make it."""
+    detected = "D" in getattr(row.expected(backend), "marks", "")
+    rules = set(_deciders(scenario, row)) if detected else set()
+    return rules if len(rules) == 1 else set()
 
 
 def _deciders(scenario: Scenario, row: Row) -> Iterator[str]:
