@@ -14,7 +14,7 @@ DEMO := lab.demo
 BENCH :=
 
 .PHONY: help setup system probes demo test check test-server test-browser test-rootless test-root scenarios races \
-	setup-browser setup-kernels test-kernels test-each-kernel screenshots vendor bench bench-collector storm proto clean
+	setup-browser setup-kernels test-kernels test-each-kernel screenshots vendor bench bench-daemon bench-collector storm proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench: setup ## what the guard costs, paired with the bare command (root: also w
 
 storm: setup ## one real theft among 200,000 opens and 20,000 forks: found, counted, lost, memory (root)
 	PYTHONPATH=tests $(BIN)/python -m bench.theft
+
+bench-daemon: setup ## what the daemon costs a host: idle, start, first import, restart; writes docs/daemon.md (root)
+	PYTHONPATH=tests $(BIN)/python -m bench.daemon
 
 bench-collector: setup ## what the collector carries, and how fast it answers; writes docs/collector.md
 	PYTHONPATH=tests $(BIN)/python -m fleet.bench $(BENCH)
