@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pratique import host
 from pratique.backends.base import FreshTree, HostBackend
 from pratique.daemon.first_runs import FirstRuns
 from pratique.daemon.installed import Install, found, node, python
@@ -233,3 +234,12 @@ def test_trust_takes_clean_runs_and_days(tmp_path: Path) -> None:
     assert state.fresh(now) == [newer]
     assert not state.approve("pkg:pypi/unknown@1")
     state.close()
+
+
+def test_a_clock_that_was_set_does_not_move_an_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events count from the agent's start; files are stamped by the clock as it is now."""
+    moment = host.BOOTED + time.clock_gettime(time.CLOCK_BOOTTIME) - 5
+    real = time.time()
+    monkeypatch.setattr(time, "time", lambda: real + 86_400)
+
+    assert host.stamped(moment) == pytest.approx(real + 86_400 - 5, abs=0.1)
