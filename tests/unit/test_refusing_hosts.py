@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pratique.backends.hooks import probes as module
+from pratique.backends.hooks import loaded as module
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.hooks.probes import Probes
 from pratique.errors import GuardError

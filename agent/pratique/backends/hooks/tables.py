@@ -41,7 +41,7 @@ class Tables:
     def __init__(self, loaded: Object | Kept) -> None:
         self._maps = {name: loaded.map(name) for name in ("cells", "nets4", "nets6", "ports")}
         self._in_force = loaded.map(".bss")
-        self._generation = int.from_bytes(self._in_force.lookup(_number(0)) or b"", "little")
+        self._generation = int.from_bytes(self._in_force.lookup(u32(0)) or b"", "little")
         self._stale: dict[str, Entries] = {}
         self._held = self._found()
 
@@ -52,7 +52,7 @@ class Tables:
         entries = _entries(plan, self._generation)
         for name, wanted in entries.items():
             self._maps[name].update_all(wanted)
-        self._in_force.update(_number(0), _number(self._generation))
+        self._in_force.update(u32(0), u32(self._generation))
         self._stale, self._held = self._held, entries
 
     def _found(self) -> dict[str, Entries]:
@@ -120,7 +120,7 @@ def path_key(origin: int, path: str, use: int, *, children: bool) -> bytes | Non
 
 
 def _entries(plan: Plan, generation: int) -> dict[str, Entries]:
-    ports = {bytes(CPortKey(entry.port, generation)): _number(entry.group) for entry in plan.ports}
+    ports = {bytes(CPortKey(entry.port, generation)): u32(entry.group) for entry in plan.ports}
     made: dict[str, Entries] = {
         "cells": cells(plan.cells, generation, audit=plan.audit),
         "nets4": {},
@@ -132,7 +132,7 @@ def _entries(plan: Plan, generation: int) -> dict[str, Entries]:
         name, mirror = ("nets4", CNet4Key) if network.version == _IPV4 else ("nets6", CNet6Key)
         prefix = _NET_FIXED_BITS + network.prefixlen
         key = mirror(prefix, generation, tuple(network.network_address.packed))
-        made[name][bytes(key)] = _number(entry.group)
+        made[name][bytes(key)] = u32(entry.group)
     return made
 
 
@@ -146,5 +146,6 @@ def _generation_of(name: str, key: bytes) -> int:
     return int(_KEYS[name].from_buffer_copy(key).generation)
 
 
-def _number(value: int) -> bytes:
+def u32(value: int) -> bytes:
+    """A number as the maps hold it."""
     return bytes(ctypes.c_uint32(value))

@@ -1,7 +1,6 @@
 """The `hooks` backend for a whole host: many runs at once, begun by the kernel, kept over restarts of the agent."""
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import select
@@ -12,8 +11,9 @@ from pratique import resources
 from pratique.backends import numbers
 from pratique.backends.base import FreshOpened, FreshTree, HostBackend, Member, Scope
 from pratique.backends.hooks.backend import HooksBackend
+from pratique.backends.hooks.beginnings import given, stop
 from pratique.backends.hooks.fresh import Fresh
-from pratique.backends.hooks.mirrors import OFF, CBeginnings
+from pratique.backends.hooks.mirrors import OFF
 from pratique.backends.pins import Pins
 from pratique.errors import GuardError
 from pratique.model import Event
@@ -37,17 +37,18 @@ class WholeHost(HooksBackend):
         self._opened.append(self._fresh.stop)
         self._fresh.start()
         # Last: an earlier agent's guardian lets go of its file marks when it sees this.
-        self._probes.begin_runs(scope.users)
+        self._probes.beginnings().begin(self._run, scope.users)
         return self._run
 
     def _attach(self) -> None:
         super()._attach()
-        self._run = self._probes.adopt_family(self._run)
+        self._run = self._probes.beginnings().adopt(self._run)
+        self._probes.belong_to(self._run)
 
     def _retire_others(self, pins: Pins) -> None:
         """What another version kept begins no more runs; its guardian ends those it has."""
         for begun in pins.of_others("begun"):
-            begun.update(bytes(4), bytes(ctypes.sizeof(CBeginnings)))
+            stop(begun)
             pins.drop()
 
     def begin_install(self, first: int, sites: Iterable[str]) -> None:
@@ -113,7 +114,7 @@ class WholeHost(HooksBackend):
 
     def new_run(self) -> int:
         """A number that no run of this host has."""
-        return self._probes.new_run()
+        return given(self._run)
 
     def begin(
         self, run: int, pid: int, actor: Actor, stage: Stage, origin: int, *, off: bool = False

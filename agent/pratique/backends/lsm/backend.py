@@ -1,14 +1,11 @@
 """The `lsm` backend put together: kernel programs that answer every act, their pins, and the labelled command."""
 
-import select
 from collections.abc import Iterable, Sequence
 
-from pratique.backends.base import Host, Losses, Support
+from pratique.backends.base import Host, Support
 from pratique.backends.hooks.allowances import Allowances
-from pratique.backends.hooks.authors import Authors
-from pratique.backends.hooks.backend import SHARED_MEMORY, HooksBackend, end, temporary
-from pratique.backends.hooks.sharers import Sharers
 from pratique.backends.hooks.static import RecordingLayer
+from pratique.backends.kernel import KernelBackend
 from pratique.backends.lsm import capability, pins
 from pratique.backends.lsm.objects import Objects, entries
 from pratique.backends.lsm.probes import Probes
@@ -16,7 +13,7 @@ from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 from pratique.model import Coverage, Event, Kind
 from pratique.policy.lower import FilePlan, file_plan, lower
-from pratique.policy.model import Allow, Policy
+from pratique.policy.model import Policy
 from pratique.words import Act, Action, Actor, Stage
 
 
@@ -26,7 +23,7 @@ class _Mark(RecordingLayer):
     gaps = ()
 
 
-class LsmBackend(HooksBackend):
+class LsmBackend(KernelBackend):
     """Labels, recognition, settlement and network of `hooks`; files, programs and peers inside the kernel."""
 
     name = "lsm"
@@ -55,21 +52,13 @@ class LsmBackend(HooksBackend):
         folder = pins.folder()
         self._opened.append(lambda: pins.remove(folder))
         self._lsm.pin(folder)
-        self._authors = Authors(self._lsm.label_of, self._run)
-        self._sharers = Sharers(self.survivors, self._lsm.label_of, end)
-        self._wait = select.epoll()
-        self._opened.append(self._wait.close)
-        self._wait.register(self._lsm.epoll_fd, select.EPOLLIN)
+        self._follow_labels()
+        self._wait_for([self._lsm.epoll_fd])
 
     def _fill(self, files: FilePlan) -> list[str]:
-        self._lsm.add_exec_dir(SHARED_MEMORY, "code.shm")
-        for folder in temporary():
-            self._lsm.add_exec_dir(folder, "code.hidden-temp")
-        for address in self._host.resolvers:
-            self._lsm.add_resolver(address)
+        hidden = self._name_hidden()
         found = entries(files, self._host.homes)
         self._objects.drop(self._objects.add(found))
-        hidden = [SHARED_MEMORY, *temporary()]
         self._allowances = Allowances(self._lsm, files, self._host.homes, self._host.project, hidden)
         missing = [
             f"this kernel has no hook {name}: what it answers elsewhere goes on here"
@@ -87,19 +76,20 @@ class LsmBackend(HooksBackend):
     def _guard_gaps(self) -> Sequence[str]:
         return self._gaps
 
-    def losses(self) -> Losses:
-        """The kernel's own losses: nobody else judges."""
-        return self._lsm.losses()
-
     def events(self, timeout: float) -> Iterable[Event]:
         """What the kernel programs tell."""
         self._wait.poll(timeout)
-        for event in self._reports():
-            yield _program(event)
+        yield from self._reports()
 
-    def grant(self, origin: int, allows: Sequence[Allow]) -> None:
-        """Give the tree of `origin` these allows."""
-        self._allow(origin, allows)
+    def _seen(self, event: Event) -> Event:
+        """A refused exec names a program, as everywhere."""
+        if (
+            event.kind is not Kind.ACT
+            or event.act not in (Act.EXEC, Act.EXEC_MAP)
+            or "path" not in event.target
+        ):
+            return event
+        return event._replace(target={"exe": event.target["path"]})
 
     def update(self, policy: Policy) -> None:
         """Put another policy in force: objects of both plans are there while decisions switch at one store."""
@@ -134,10 +124,3 @@ def _attachment() -> str:
 def _confines(policy: Policy) -> bool:
     answer = policy.decide(Stage.BUILD, Actor.PACKAGE, Act.KERNEL_BPF, ())
     return policy.mode == "enforce" and answer.action >= Action.DENY
-
-
-def _program(event: Event) -> Event:
-    """A refused exec names a program, as everywhere."""
-    if event.kind is not Kind.ACT or event.act not in (Act.EXEC, Act.EXEC_MAP) or "path" not in event.target:
-        return event
-    return event._replace(target={"exe": event.target["path"]})

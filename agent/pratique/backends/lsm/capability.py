@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pratique.backends.base import Support
 from pratique.backends.hooks import capability as shared
+from pratique.backends.hooks.loaded import check_host
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Plan
-from pratique.backends.hooks.probes import check_host
 from pratique.backends.lsm.objects import Entries, Meaning, Objects
 from pratique.backends.lsm.pins import ROOT
 from pratique.backends.lsm.probes import Probes
