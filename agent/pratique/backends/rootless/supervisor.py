@@ -2,7 +2,6 @@
 
 import errno
 import os
-import platform
 import select
 import signal
 import time
@@ -43,7 +42,7 @@ class Supervisor:
     ) -> None:
         self._after_end = after_end
         self._listener, self._judge, self._tasks, self._programs = listener, judge, tasks, programs
-        numbers = syscalls.numbers(platform.machine())
+        numbers = syscalls.numbers(os.uname().machine)
         self._handlers = {numbers[name]: handler for name, handler in handlers.items() if name in numbers}
         self._held: dict[int, Call] = {}
         self._poll = select.epoll()
