@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,54 @@ static void adopter(void)
 	usleep(400000);
 }
 
+static void nothing(int number)
+{
+	(void)number;
+}
+
+static void *opener(void *unused)
+{
+	for (;;)
+		close(open("/tmp", O_RDONLY));
+	return unused;
+}
+
+/* As a shell does for `a | b`: the end of the first child arrives while the second is being made. */
+static void forks(void)
+{
+	struct sigaction handler = { .sa_handler = nothing };
+	pthread_t threads[4];
+	int failed = 0;
+
+	sigaction(SIGCHLD, &handler, NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, opener, NULL);
+	for (int i = 0; i < 300; i++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(0);
+		failed += child < 0;
+	}
+	say(failed);
+	_exit(0);
+}
+
+/* The one who makes the thief is dead before it does anything that is watched, and never did any itself. */
+static void unseen(void)
+{
+	if (vfork() == 0)
+		_exit(0);
+	if (fork() == 0) {
+		if (fork() == 0) {
+			usleep(200000);
+			say(steal());
+		}
+		_exit(0);
+	}
+	usleep(600000);
+}
+
 static void listener(void)
 {
 	struct { unsigned short length; void *program; } none = { 0, NULL };
@@ -142,6 +191,7 @@ int main(int argc, char **argv)
 	} odd[] = {
 		{ "threads", many_threads }, { "hidden", hidden },   { "foreign", foreign }, { "ring", ring },
 		{ "borrowed", borrowed },    { "orphan", orphan },   { "adopter", adopter }, { "listener", listener },
+		{ "forks", forks },	     { "unseen", unseen },
 	};
 	char own[16];
 

@@ -77,6 +77,23 @@ def test_orphans_keep_their_origin_and_are_listed() -> None:
     assert len(done.survivors) == 1
 
 
+def test_who_was_never_seen_has_an_origin() -> None:
+    """A fork of a fork that ended unseen is refused as the package whose image it still is."""
+    control, done = _tried("unseen")
+    told = [event for event in done.events if event.act is Act.FILE_READ]
+
+    assert "got" in control.out
+    assert "got" not in done.out
+    assert [(event.actor, event.origin, event.action) for event in told] == [(Actor.PACKAGE, 1, Action.DENY)]
+
+
+def test_a_fork_never_fails_for_a_signal() -> None:
+    """A shell's pipeline is forked while its first half ends: the kernel restarts that, and so it must here."""
+    control, done = _tried("forks", Actor.HELPER)
+
+    assert (control.out, done.out) == ("got\n", "got\n")
+
+
 def test_nobody_else_adopts() -> None:
     """Who wants to adopt orphans is told yes, but they come to the supervisor: nobody climbs by a foster parent."""
     control, done = _tried("adopter", Actor.COMMAND)

@@ -107,12 +107,13 @@ def test_colour_only_helps() -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", shown(colour=True)) == shown(colour=False)
 
 
-def test_quiet_prints_nothing_when_clean() -> None:
+def test_quiet_prints_nothing_when_clean(capsys: pytest.CaptureFixture[str]) -> None:
     """`--quiet` is silent for clean and complete runs only."""
+    from pratique.cli import outcomes
+
     for given, silent in ((clean(), True), (clean(guard_lost="x"), False), (sample.built(), False)):
-        stream = io.StringIO()
-        text.write(given, stream, quiet=True)
-        assert (stream.getvalue() == "") is silent
+        outcomes._say(given, quiet=True)
+        assert (capsys.readouterr().err == "") is silent
 
 
 def test_no_manager_is_said() -> None:

@@ -63,7 +63,6 @@ NOTIFIED = (
     *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
     *("unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "truncate", "chmod", "fchmodat", "fchmodat2"),
     *("connect", "sendmsg", "sendmmsg", "listen"),
-    *("fork", "vfork"),
     *("process_vm_readv", "process_vm_writev", "pidfd_getfd", "io_uring_setup"),
     *_REFUSED,
 )
@@ -103,7 +102,7 @@ def listening(machine: str = os.uname().machine, *, signals: bool = False) -> by
     parts += [_when(number[name], _fail(errno.ENOSYS)) for name in _ABSENT if name not in NOTIFIED]
     notified = (*NOTIFIED, *SIGNALS) if signals else NOTIFIED
     parts += [_when(number[name], _return(NOTIFY)) for name in notified if name in number]
-    parts.append(_when(number["clone"], _notify_of_processes()))
+    parts.append(_when(number["clone"], _notify_on_bits(0, NEW_NAMESPACE)))
     parts.append(_when(number["unshare"], _notify_on_bits(0, NEW_NAMESPACE | syscalls.CLONE_NEWTIME)))
     parts.append(_when(number["sendto"], _notify_if_set(_ADDRESS_OF_SENDTO)))
     parts.append(_when(number["ptrace"], _notify_unless(0, (_TRACE_ME,))))
@@ -155,13 +154,6 @@ def _fail_unless(argument: int, values: tuple[int, ...], error: int) -> bytes:
 
 def _notify_on_bits(argument: int, bits: int) -> bytes:
     return _load_argument(argument) + _step(_IF_ANY_BIT, bits, 0, 1) + _return(NOTIFY) + _return(ALLOW)
-
-
-def _notify_of_processes() -> bytes:
-    """A thread is its process's own matter; a new process or namespace is not."""
-    thread = _step(_IF_ANY_BIT, syscalls.CLONE_THREAD, 0, 1) + _return(ALLOW)
-    asked = _load_argument(0) + _step(_IF_ANY_BIT, NEW_NAMESPACE, 0, 1) + _return(NOTIFY)
-    return asked + thread + _return(NOTIFY)
 
 
 def _notify_unless(argument: int, values: tuple[int, ...]) -> bytes:

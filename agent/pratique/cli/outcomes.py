@@ -11,7 +11,7 @@ from pratique.errors import GuardError
 from pratique.model import Coverage
 from pratique.policy.model import Policy
 from pratique.runs import report as reports
-from pratique.runs import text, trace, verdict
+from pratique.runs import verdict
 from pratique.runs.escape import harmless_line, visible
 from pratique.runs.run import Run
 from pratique.runs.store import ReportFile, Store
@@ -39,8 +39,10 @@ def tell(
     if report is not None:
         report.write(told)
     if record is not None:
+        from pratique.runs import trace  # noqa: PLC0415 -- only where somebody asked for it
+
         trace.write(record, outcome.run, ending)
-    text.write(told, sys.stderr, quiet=quiet)
+    _say(told, quiet=quiet)
     _hand_over(outcome, told)
     return int(told["run"]["pratique_status"])
 
@@ -55,8 +57,16 @@ def tell_told(
     told["run"]["pratique_status"] = status
     if report is not None:
         report.write(told)
-    text.write(told, sys.stderr, quiet=quiet)
+    _say(told, quiet=quiet)
     return status
+
+
+def _say(told: dict[str, Any], *, quiet: bool) -> None:
+    """Tell people; what lays it out is not even loaded where there is nothing to say."""
+    if not (quiet and told["run"]["verdict"] == "clean" and not told["run"]["incomplete"]):
+        from pratique.runs import text  # noqa: PLC0415 -- as said
+
+        text.write(told, sys.stderr)
 
 
 class Acted(NamedTuple):

@@ -1,15 +1,17 @@
 """`pratique run`: guard one command from its first instruction to the last of its children."""
 
 import argparse
+import gc
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pratique import backends, nested
-from pratique.backends.hooks import early
 from pratique.daemon import client
 from pratique.errors import UsageError
 from pratique.telemetry.place import Place
@@ -44,6 +46,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
 
 
+_AT_ONCE = 0.02
 _USAGE = "pratique run [options] -- COMMAND [ARGUMENT ...]"
 
 
@@ -53,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     outer = nested.outer_run(os.environ)
     daemon = outer is None and client.running()
     if outer is None and not daemon and os.geteuid() == 0:
+        from pratique.backends.hooks import early  # noqa: PLC0415 -- of no use without root
+
         early.begin()
     from pratique.runs.store import ReportFile  # noqa: PLC0415  (while the programs load)
     from pratique.session import Request, guarded  # noqa: PLC0415
@@ -73,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if daemon:
         return _thin(request, args)
     report, trace = (ReportFile(path) if path else None for path in (args.report, args.trace))
-    outcome = guarded(request, meanwhile=_import_what_tells)
+    outcome = guarded(request, meanwhile=partial(_import_what_tells, quiet=args.quiet))
     try:
         return _finish(outcome, args, report, trace)
     finally:
@@ -105,10 +110,18 @@ def _die_alike(number: int | None) -> int:
     return 0
 
 
-def _import_what_tells() -> None:
-    """What judges the first stopped process, then the heavy part of the report: while the command runs."""
+def _import_what_tells(*, quiet: bool) -> None:
+    """What judges the first stopped process, then the heavy part of the report: while the command runs.
+
+    A command that is over at once needs none of it, and would only have to wait.
+    """
+    time.sleep(_AT_ONCE)
     import_module("pratique.managers").warm()
     import_module("pratique.cli.outcomes")
+    if not quiet:
+        import_module("pratique.runs.text")
+    gc.freeze()
+    gc.enable()
     if Place.here().enrolled():
         with suppress(ImportError):  # said when the run is handed over
             import_module("pratique.telemetry.handover")

@@ -13,6 +13,11 @@ def is_magic(text: str) -> bool:
     return not _MAGIC.isdisjoint(text)
 
 
+def literal_beginning(pattern: str) -> str:
+    """What every name that fits begins with."""
+    return pattern[: next((at for at, char in enumerate(pattern) if char in _MAGIC), len(pattern))]
+
+
 def escape(path: str) -> str:
     """The pattern that matches exactly `path`."""
     return "".join(f"[{char}]" if char in _MAGIC else char for char in path)

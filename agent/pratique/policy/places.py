@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import NamedTuple
 
-from pratique.policy.globs import is_magic
+from pratique.policy.globs import is_magic, literal_beginning
 from pratique.policy.model import Group
 
 # A pattern that fits more names than this in one directory is cut there: hostile code may fill a directory.
@@ -66,7 +66,7 @@ class _Finder:
         self._homes = list(dict.fromkeys(os.path.realpath(home) for home in homes))
         self._project = os.path.realpath(project) if project is not None else None
         self._roots = [*self._homes, *([self._project] if self._project else [])]
-        self._resolved = cache(_directory)
+        self._resolved = cache(self._directory)
         self._listed = cache(_entries)
         self.places: list[Place] = []
         self.watch: list[str] = []
@@ -93,7 +93,9 @@ class _Finder:
         return [f"{folder}/{each}" for each, linked in self._matching(folder, name) if not linked]
 
     def _matching(self, folder: str, pattern: str) -> list[tuple[str, bool]]:
-        hits = (entry for entry in self._listed(folder or "/") if fnmatchcase(entry[0], pattern))
+        begin = literal_beginning(pattern)  # most patterns fit nothing: those need not be compiled
+        listed = (entry for entry in self._listed(folder or "/") if entry[0].startswith(begin))
+        hits = (entry for entry in listed if fnmatchcase(entry[0], pattern))
         return [entry for entry, _ in zip(hits, range(_MOST_MATCHES), strict=False)]
 
     def _look_in(self, group: str, folder: str, name: str, deep: bool) -> None:
@@ -143,18 +145,25 @@ class _Finder:
                 self._watch_if_ours(parent)
                 return
 
+    def _directory(self, path: str) -> str | None:
+        """The directory that a path leads to; below one that is known, only the last name is looked at."""
+        above, _, name = path.rstrip("/").rpartition("/")
+        parent = self._resolved(above or "/") if name else "/"
+        if parent is None or not name:
+            return parent
+        place = f"{parent.rstrip('/')}/{name}"
+        mode = _mode(place, os.lstat)
+        if mode is not None and stat.S_ISLNK(mode):
+            place = os.path.realpath(place)
+            mode = _mode(place, os.stat)
+        return place if mode is not None and stat.S_ISDIR(mode) else None
+
     def _watch_if_ours(self, folder: str) -> None:
         if self._is_ours(folder):
             self.watch.append(folder)
 
     def _is_ours(self, folder: str) -> bool:
         return any(f"{folder}/".startswith(f"{root}/") for root in self._roots)
-
-
-def _directory(path: str) -> str | None:
-    resolved = os.path.realpath(path)
-    mode = _mode(resolved, os.stat)
-    return resolved if mode is not None and stat.S_ISDIR(mode) else None
 
 
 def _entries(folder: str) -> list[tuple[str, bool]]:

@@ -4,13 +4,11 @@ Everything that leaves here is redacted and valid Unicode; nothing unknown is gu
 """
 
 import os
-import platform
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-
-import psutil
 
 from pratique import __version__, host
 from pratique.model import UNKNOWN, Coverage, Identity
@@ -115,7 +113,7 @@ def _run(summary: Summary, ending: Ending) -> Json:
         "description": _description(summary),
         "cwd": redact.path(summary.cwd),
         "user": _user(),
-        "host": platform.node() or None,
+        "host": os.uname().nodename or None,
         "manager": summary.manager,
         "profile": summary.policy.profile,
         "mode": summary.policy.mode,
@@ -139,8 +137,8 @@ def _run(summary: Summary, ending: Ending) -> Json:
         ],
         "versions": {
             "pratique": __version__,
-            "python": platform.python_version(),
-            "kernel": platform.release(),
+            "python": sys.version.partition(" ")[0],
+            "kernel": os.uname().release,
         },
         "notes": [*summary.policy.notes, *ending.notes],
     }
@@ -173,7 +171,7 @@ def _user() -> str | None:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return psutil.Process().username() if uid == os.getuid() else None
+        return str(uid) if uid == os.getuid() else None
 
 
 def _coverage(row: Coverage) -> Json:

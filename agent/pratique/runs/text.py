@@ -55,11 +55,8 @@ class Paper:
         )
 
 
-def write(report: Json, stream: TextIO, quiet: bool = False) -> None:
-    """Print the report to a terminal or pipe; nothing when `quiet` and there is nothing to say."""
-    run = report["run"]
-    if quiet and run["verdict"] == "clean" and not run["incomplete"]:
-        return
+def write(report: Json, stream: TextIO) -> None:
+    """Print the report to a terminal or pipe."""
     shown = render(report, Paper.of(stream))
     encoding = stream.encoding or "ascii"
     stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))

@@ -31,7 +31,7 @@ from pratique.policy.model import Allow, Policy
 from pratique.words import Actor, Stage
 
 _ABI_REFER, _ABI_TRUNCATE, _ABI_SCOPES = 2, 3, 6
-_SERVE = 0.005
+_SERVE = 0.001
 _NOTHING = ".pratique-awaited"
 _TEMPORARY = "/tmp"  # noqa: S108
 
@@ -64,7 +64,9 @@ class RootlessBackend:
         self._rooms = Rooms()
         self._opened.append(self._rooms.close)
         self._rooms.of_home(os.environ.get("HOME", ""))
-        self._plan = file_plan(policy, self._host.homes, self._host.project)
+        # What lies in a home that its user cannot enter is out of reach without any help of ours.
+        homes = [home for home in self._host.homes if os.access(home, os.X_OK)]
+        self._plan = file_plan(policy, homes, self._host.project)
         patterns = Patterns(policy, self._host.homes, self._host.project)
         self._guarded = Guarded(self._plan, patterns)
         self._quiet = Quiet(self._tasks)

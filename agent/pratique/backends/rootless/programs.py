@@ -76,12 +76,12 @@ class Programs:
         if started is None:
             return False
         image = image_of(task)
-        if image and image == started.image:
+        if image is not None and image == started.image:
             if call.thread == started.thread:  # the exec failed, and its author goes on
                 task.started = None
                 task.label = started.before
             return False
-        task.started, task.image = None, image
+        self._tasks.executed(task, image)
         return self._verified(task, started)
 
     def unseen(self, task: Task) -> None:

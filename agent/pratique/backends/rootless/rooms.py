@@ -6,7 +6,6 @@ with programs are made beforehand; those that stayed empty are removed again.
 """
 
 import os
-import shutil
 from contextlib import suppress
 
 from pratique.backends.rootless.zones import Zones
@@ -60,7 +59,9 @@ class Rooms:
             with suppress(OSError):
                 os.rmdir(folder)  # noqa: PTH106  (a start-up path)
         if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            from shutil import rmtree  # noqa: PLC0415 -- after the command
+
+            rmtree(self._temporary, ignore_errors=True)
 
     def _make(self, folder: str) -> bool:
         try:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import platform
 import select
 import signal
 import time
@@ -12,7 +11,7 @@ from functools import partial
 
 from pratique.backends import seccomp, syscalls
 from pratique.backends.rootless import refused
-from pratique.backends.rootless.answers import GO_ON, Answer, Descriptor, Fail, GoOn, Value
+from pratique.backends.rootless.answers import Answer, Descriptor, Fail, GoOn, Value
 from pratique.backends.rootless.changes import Changes
 from pratique.backends.rootless.connections import Connections
 from pratique.backends.rootless.judge import Judge
@@ -43,7 +42,7 @@ class Supervisor:
     ) -> None:
         self._after_end = after_end
         self._listener, self._judge, self._tasks, self._programs = listener, judge, tasks, programs
-        numbers = syscalls.numbers(platform.machine())
+        numbers = syscalls.numbers(os.uname().machine)
         self._handlers = {numbers[name]: handler for name, handler in handlers.items() if name in numbers}
         self._held: dict[int, Call] = {}
         self._poll = select.epoll()
@@ -159,8 +158,7 @@ class Supervisor:
         task = self._tasks.get(pid)
         self._held.pop(pid, None)
         if task is not None:
-            if task.forks:
-                self._met(self._tasks.adopt())
+            self._met(self._tasks.adopt())
             self._programs.unseen(task)
             self._judge.tell(task, Kind.EXIT)
             self._tasks.drop(pid)
@@ -186,22 +184,10 @@ def handlers(
     rows["socket"] = connections.new_socket
     rows |= {name: getattr(programs, name) for name in ("execve", "execveat")}
     rows |= {name: getattr(reach, name) for name in of_reach}
-    rows |= {name: partial(_refused, name, judge) for name in refused.NAMES}
+    rows |= {name: partial(_refused, name, judge) for name in refused.NAMES}  # of clone: into a namespace
     rows |= dict.fromkeys(seccomp.SIGNALS, reach.signal)
     rows["pidfd_send_signal"] = reach.pidfd_send_signal
-    rows |= {"fork": _forks, "vfork": _forks, "clone": partial(_clones, rows["clone"])}
     return rows
-
-
-def _forks(task: Task, _call: Call) -> Answer:
-    task.forks = True
-    return GO_ON
-
-
-def _clones(refuse: Handler, task: Task, call: Call) -> Answer:
-    if call.arguments[0] & seccomp.NEW_NAMESPACE:
-        return refuse(task, call)
-    return _forks(task, call)
 
 
 def _refused(name: str, judge: Judge, task: Task, call: Call) -> Answer:

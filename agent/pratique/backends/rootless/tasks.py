@@ -1,12 +1,12 @@
 """The processes of the guarded tree as they are met: who each is, what it says, and where it comes from.
 
 A process is looked at only while one of its threads is stopped in a call, so what is read of it belongs to it.
-Trust only goes down: a child is what its parent is when it is first met, and an orphan is the least that any
-process of the run has been.
+Trust only goes down: a child is what its parent is when it is first met. An orphan is what its image is: the random
+bytes that the kernel laid at the exec are inherited over forks, and known to nobody else. Who hides or changes
+them is the least that any process of the run has been.
 """
 
 import os
-import select
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -18,6 +18,7 @@ _PAGE = 4096
 _LONGEST = 4096
 _AT_RANDOM = 25
 _TOKEN_BYTES = 16
+_MOST_IMAGES = 1 << 16
 _MOST_STEPS = 64
 _IMAGE_FIELDS = slice(23, 26)  # startcode, endcode, startstack: counted from the state on
 
@@ -30,12 +31,20 @@ class Label(NamedTuple):
     origin: int = 0
 
 
+class Image(NamedTuple):
+    """A mark of what a process runs: every exec changes it, nothing else does."""
+
+    token: bytes
+    """The random bytes that the kernel laid for it; empty where its author hides them."""
+    layout: bytes
+
+
 class Started(NamedTuple):
     """An exec that was let go on: what it claimed, and what the process was before."""
 
     thread: int
     before: Label
-    image: bytes
+    image: Image | None
     path: str
     argv: tuple[str, ...]
 
@@ -45,12 +54,10 @@ class Task:
 
     def __init__(self, pid: int, parent: int, label: Label, pidfd: int) -> None:
         self.pid, self.parent, self.label, self.pidfd = pid, parent, label, pidfd
-        self.image = b""
-        """What no exec leaves as it was; empty: not looked at yet."""
+        self.image: Image | None = None
+        """None: not looked at yet, or not to be read."""
         self.started: Started | None = None
         """The exec it may be in the middle of."""
-        self.forks = False
-        """It has made processes."""
         self.pending = False
         """It waits to be settled."""
         self.memory = -1
@@ -107,6 +114,8 @@ class Tasks:
         self._strangers = frozenset(strangers)
         self._known: dict[int, Task] = {}
         self._least = Label(Actor.COMMAND, Stage.RESOLVE)
+        self._images: dict[Image, Label] = {}
+        """Who each image acts as, also after the process that executed it has ended."""
 
     def get(self, pid: int) -> Task | None:
         """The process of that number, if it is known."""
@@ -123,7 +132,16 @@ class Tasks:
         """Say who it is from now on."""
         task.label = label
         if label.actor > self._least.actor:
-            self._least = label
+            self._least = label._replace(origin=0)
+        if task.image is not None and task.image.token:
+            self._images[task.image] = label
+            if len(self._images) > _MOST_IMAGES:
+                del self._images[next(iter(self._images))]
+
+    def executed(self, task: Task, image: Image | None) -> None:
+        """It has another image now; its label is that of the image until it is relabelled."""
+        task.started, task.image = None, image
+        self.relabel(task, task.label)
 
     def drop(self, pid: int) -> Task | None:
         """Forget a process that has ended."""
@@ -147,7 +165,7 @@ class Tasks:
         for pid, parent in reversed(line):
             above = self._known.get(parent)
             with suppress(ProcessLookupError):
-                new.append(self.add(pid, parent, above.label if above is not None else self._orphan()))
+                new.append(self.add(pid, parent, above.label if above is not None else self._orphan(pid)))
         return self._known.get(line[0][0]), new
 
     def _line(self, thread: int) -> list[tuple[int, int]]:
@@ -172,7 +190,7 @@ class Tasks:
             if facts is None or pid <= 1 or facts[0] in self._strangers:
                 return None
             if facts[1] == self._supervisor:
-                return self._orphan()
+                return self._orphan(facts[0])
             pid = facts[0] if facts[0] in self._known else facts[1]
         return None
 
@@ -190,39 +208,35 @@ class Tasks:
             self.drop(pid)
 
     def adopt(self) -> list[Task]:
-        """Take in the orphans that came to us: they are what the dead are that may have made them."""
+        """Take in the orphans that came to us, so that somebody reaps them."""
         new: list[Task] = []
         for pid in children(self._supervisor):
             if pid not in self._known and pid not in self._strangers:
                 with suppress(ProcessLookupError):
-                    new.append(self.add(pid, self._supervisor, self._orphan()))
+                    new.append(self.add(pid, self._supervisor, self._orphan(pid)))
         return new
 
-    def _orphan(self) -> Label:
-        """The label of whoever is dead and has made processes; if they differ, the least, and no origin."""
-        poll = select.poll()
-        makers = {task.pidfd: task for task in self._known.values() if task.forks}
-        for pidfd in makers:
-            poll.register(pidfd, select.POLLIN)
-        labels = {makers[pidfd].label for pidfd, _ in poll.poll(0)}
-        if len(labels) == 1:
-            return labels.pop()
-        least = max(labels, key=lambda label: label.actor, default=self._least)
-        origins = {label.origin for label in labels if label.actor is least.actor}
-        return Label(least.actor, least.stage, origins.pop() if len(origins) == 1 else 0)
+    def _orphan(self, pid: int) -> Label:
+        """The label of the image it was forked with; of one that nobody knows: the least, and no origin."""
+        orphan = Task(pid, self._supervisor, self._least, -1)
+        try:
+            image = image_of(orphan)
+            return self._images.get(image, self._least) if image is not None else self._least
+        finally:
+            orphan.close()
 
 
-def image_of(task: Task) -> bytes:
-    """A mark of what the process runs: every exec changes it, nothing else does; empty when unreadable."""
+def image_of(task: Task) -> Image | None:
+    """What marks the image of a process; None when it cannot be looked at."""
     try:
         with open(f"/proc/{task.pid}/stat", "rb") as file:  # noqa: PTH123
             fields = file.read().rpartition(b")")[2].split()[_IMAGE_FIELDS]
         with open(f"/proc/{task.pid}/auxv", "rb") as file:  # noqa: PTH123
             auxiliary = dict(struct.iter_unpack("=QQ", file.read()))
     except (OSError, struct.error):
-        return b""
+        return None
     task.forget_memory()
-    return b" ".join((*fields, task.read(auxiliary.get(_AT_RANDOM, 0), _TOKEN_BYTES) or b""))
+    return Image(task.read(auxiliary.get(_AT_RANDOM, 0), _TOKEN_BYTES) or b"", b" ".join(fields))
 
 
 def children(pid: int) -> Iterator[int]:
