@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pratique.backends.base import FreshTree
-from pratique.daemon.installed import Install, found, node, python
+from pratique.daemon.installed import Install, found, listed, node, python
 from pratique.daemon.state import State
+from pratique.words import Quality
 
 
 def _site(top: Path, record: str, name: str = "tide_table-1.0") -> Path:
@@ -170,3 +171,37 @@ def test_trust_takes_clean_runs_and_days(tmp_path: Path) -> None:
     assert state.fresh(now) == [newer]
     assert not state.approve("pkg:pypi/unknown@1")
     state.close()
+
+
+_FILES = "tide_table/__init__.py,sha256-aa,3\ntide_table-1.0.dist-info/METADATA,sha256-bb,9\n"
+
+
+def test_the_digest_is_that_of_the_files_and_of_nothing_an_installer_adds(tmp_path: Path) -> None:
+    """The same wheel has one digest on every host, whoever installed it, and another content has another one."""
+    added = (
+        "../../../bin/tide,sha256-cc,1\ntide_table-1.0.dist-info/INSTALLER,sha256-dd,4\nx.cpython-311.pyc,,\n"
+    )
+    digests = []
+    for name, record in {
+        "pip": _FILES + added,
+        "uv": _FILES[::1],
+        "evil": _FILES.replace("aa", "ee"),
+    }.items():
+        (tmp_path / name).mkdir()
+        _site(tmp_path / name, record)
+        (tree,) = python.found(_install(tmp_path / name))
+        digests.append(tree.digest)
+
+    assert digests[0] is not None
+    assert digests[0].startswith("record-sha256-")
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_record_that_package_code_wrote_proves_no_name(tmp_path: Path) -> None:
+    """It is listed, but as what it claims to be."""
+    _site(tmp_path, _FILES)
+    trees = list(found(_install(tmp_path)))
+
+    assert [each.quality for each in listed(trees, lambda _: False)] == [Quality.VERIFIED]
+    assert [each.quality for each in listed(trees, lambda _: True)] == [Quality.CLAIMED]
+    assert [each.purl for each in listed(trees * 2, lambda _: True)] == ["pkg:pypi/tide-table@1.0"]

@@ -34,11 +34,13 @@ class FirstRuns:
         """An install has begun."""
         self._backend.begin_install(pid, installed.sites(install))
 
-    def learn(self, pid: int, install: Install) -> None:
+    def learn(self, pid: int, install: Install, flight: Flight) -> None:
         """An install's first process has ended: what it wrote is fresh from now on."""
         now = time.time()
         try:
-            for tree in installed.found(install):
+            trees = list(installed.found(install))
+            flight.installed |= dict.fromkeys(installed.listed(trees, flight.run.written_by_package))
+            for tree in trees:
                 self._state.keep_package(tree, now)
                 if self._state.is_fresh(tree.purl, now):
                     self._backend.follow([tree], self._flights.next_origin)

@@ -3,12 +3,17 @@
 Records come from packages, so they are hostile: nothing outside the install's own folders is believed.
 """
 
+import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pratique.backends.base import FreshTree
+from pratique.model import Installed
+from pratique.words import Quality
+
+_MOST = 20_000
 
 
 class Install(NamedTuple):
@@ -40,3 +45,12 @@ def found(install: Install) -> Iterator[FreshTree]:
 
     yield from python.found(install)
     yield from node.found(install)
+
+
+def listed(trees: Iterable[FreshTree], written_by_package: Callable[[str], bool]) -> tuple[Installed, ...]:
+    """What was installed, each package and content once; a record that package code wrote proves no name."""
+    unique: dict[Installed, None] = {}
+    for tree in itertools.islice(trees, _MOST):
+        proved = tree.verified and not written_by_package(tree.record)
+        unique[Installed(tree.purl, Quality.VERIFIED if proved else Quality.CLAIMED, tree.digest)] = None
+    return tuple(unique)
