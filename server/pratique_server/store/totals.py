@@ -79,7 +79,10 @@ class Totals:
     def add(self, connection: Connection, before: State, after: State) -> None:
         """Add what a group of batches changed."""
         _many(connection, self._packages, _of_packages(before, after))
-        _many(connection, self._sets, _of_sets(before, after))
+        sets = _of_sets(before, after)
+        _many(connection, self._sets, sets)
+        # A run that is told again with another set leaves the one it had.
+        _gone(connection, host_sets, [row for row in sets if row["runs"] < 0])
 
     def observe(self, connection: Connection, before: State, rows: Iterable[Row]) -> None:
         """Add sightings that were just stored; `before`: the state before they were."""
@@ -113,6 +116,14 @@ def _less(connection: Connection, table: Table, rows: list[Row], counts: Iterabl
     at = [{f"at_{key.name}": row[key.name] for key in keys} for row in rows]
     given = [{**key, **{f"less_{n}": row[n] for n in counts}} for key, row in zip(at, rows, strict=True)]
     _many(connection, update(table).where(*named).values(less), given)
+    _gone(connection, table, rows)
+
+
+def _gone(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
+    """Drop those of these rows that no run is left for."""
+    keys = list(table.primary_key.columns)
+    named = [key == bindparam(f"at_{key.name}") for key in keys]
+    at = [{f"at_{key.name}": row[key.name] for key in keys} for row in rows]
     _many(connection, delete(table).where(*named, table.c.runs <= 0), at)
 
 

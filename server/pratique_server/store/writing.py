@@ -124,8 +124,8 @@ class Writer:
         rows = [purls.row(*each) for each in _purls((batch for _, batch in fresh), missing)]
         named = self._packages.of(connection, rows)
         seen = self._observables.of(connection, _observed(batch for _, batch in fresh))
-        about = sorted({run for run, batch in fresh if summaries.is_told(batch)})
-        before = totals.state(connection, about, seen=bool(seen))
+        about = {run for run, batch in fresh if summaries.is_told(batch)} - self._runs.made
+        before = totals.state(connection, sorted(about), seen=bool(seen))
         connection.execute(_UPDATE_RUN, [_facts(run, group) for run, group in _by_run(fresh).items()])
         self._sets.write(connection, fresh, missing, named)
         self._summaries.write(connection, fresh, summaries.Known(owners, named, seen), before)
