@@ -30,6 +30,16 @@ class Identity(NamedTuple):
 UNKNOWN = Identity()
 
 
+class Installed(NamedTuple):
+    """A package that a run left on the disk, whether its code ran or not, as the manager's own record names it."""
+
+    purl: str
+    quality: Quality
+    """Verified: from an index by that name, in a record that no package code wrote."""
+    digest: str | None = None
+    """`sha512-<base64>` of npm's archive; `record-sha256-<hex>` of a Python package's files (docs/telemetry.md)."""
+
+
 class Kind(StrEnum):
     """What an event reports."""
 

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from pratique.backends.base import Backend, Command, Ended, Host
 from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
+from pratique.model import Installed
 from pratique.policy import cache, sources
 from pratique.policy.model import Policy
 from pratique.runs.run import Run
@@ -53,6 +54,8 @@ class Outcome(NamedTuple):
     """What this run could not cover, one line each."""
     closing: threading.Thread
     """Takes the guard down meanwhile; to be joined before the end."""
+    installed: Sequence[Installed] = ()
+    """What the managers of the run left on the disk."""
 
 
 def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
@@ -85,9 +88,26 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
     except BaseException:
         backend.close()
         raise
+    found = _installed(run)
     closing = threading.Thread(target=backend.close, name="pratique-close")
     closing.start()
-    return Outcome(run, backend, ended, lost, [*chosen, *backend.gaps()], closing)
+    return Outcome(run, backend, ended, lost, [*chosen, *backend.gaps()], closing, found)
+
+
+def _installed(run: Run) -> Sequence[Installed]:
+    """Asked while the guard can still say which records package code wrote; hostile ones may cost the list only."""
+    commands = run.manager_commands()
+    if not commands:
+        return ()
+    from pratique.daemon import installed  # noqa: PLC0415 -- after the command, and most commands are no installs
+
+    installs = [installed.Install(argv, cwd, run.environment, run.began) for argv, cwd in commands]
+    try:
+        return installed.listed(
+            tree for install in installs for tree in installed.found(install, run.written_by_package)
+        )
+    except (OSError, ValueError, RecursionError):
+        return ()
 
 
 def _patterns() -> tuple[Pattern, ...]:

@@ -1,7 +1,10 @@
 """A store as it is after months: a thousand hosts, many runs, millions of events."""
 
+import hashlib
 import random
+from base64 import b64encode
 from collections.abc import Iterator
+from functools import cache
 
 from fleet import hosts, story
 from pratique.api import columns, wire
@@ -15,6 +18,7 @@ EVENTS = 500
 _GROUP = 256
 _PAYLOADS = 64
 _REFUSED, _LOST = 0.2, 0.01
+_LOCKS, _LOCKED = 200, 300
 _RULES = (
     "secrets.install",
     "egress.install",
@@ -53,7 +57,7 @@ def _request(
         id=run, command=["npm", "ci"], description="npm ci", manager="npm", user="dev",
         cwd="/srv/job", profile="standard", mode="enforce", backend="hooks", started_us=when,
         ended_us=when + 9_000_000, exit_status=0, verdict=verdict, judged=True, batches=1,
-        records=packed.records, incomplete=chance.random() < _LOST,
+        records=packed.records, incomplete=chance.random() < _LOST, installed=_lock(chance.randrange(_LOCKS)),
         egress=[_peer(chance, each.purl) for each in packages[:3]],
     )  # fmt: skip
     return telemetry_pb2.PutBatchRequest(
@@ -61,6 +65,22 @@ def _request(
         payload=packed.payload, raw_size=packed.raw_size, first_us=packed.first_us, last_us=packed.last_us,
         made_us=when, run=summary, findings=findings, packages=packages,
     )  # fmt: skip
+
+
+@cache
+def _lock(number: int) -> list[run_pb2.Installed]:
+    """What a lock file lists: hundreds of packages, the same for every run of a project."""
+    chance = random.Random(number)
+    names = ["pkg:npm/everywhere@1.0.0"]
+    names += [
+        f"pkg:npm/package-{chance.randrange(3_000)}@{chance.randrange(1, 4)}.0.0" for _ in range(_LOCKED)
+    ]
+    return [_installed(purl) for purl in dict.fromkeys(names)]
+
+
+def _installed(purl: str) -> run_pb2.Installed:
+    digest = b64encode(hashlib.sha512(purl.encode()).digest()).decode()
+    return run_pb2.Installed(purl=purl, identity=words_pb2.QUALITY_VERIFIED, digest=f"sha512-{digest}")
 
 
 def _purls(chance: random.Random) -> Iterator[str]:

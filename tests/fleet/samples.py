@@ -2,7 +2,7 @@
 
 import hashlib
 
-from pratique_server.store.records import Batch, Finding, Gap, Package, Segment, Sighting
+from pratique_server.store.records import Batch, Finding, Gap, Installed, Package, Segment, Sighting
 
 HOST = "host-a"
 RUN = "01JD3K0000000000000000000A"
@@ -37,7 +37,7 @@ def last(seq: int = 2, verdict: str = "blocked", **more: object) -> Batch:
     given = {
         "facts": facts,
         "packages": packages,
-        "installed": ["pkg:pypi/evil@1.2.3", "pkg:pypi/six@1.16.0"],
+        "installed": [Installed("pkg:pypi/evil@1.2.3", "sha256-aa"), Installed("pkg:pypi/six@1.16.0")],
     }
     return batch(seq, **{**given, **more})
 

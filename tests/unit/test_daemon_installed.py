@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pratique import host
 from pratique.backends.base import FreshTree, HostBackend
 from pratique.daemon.first_runs import FirstRuns
-from pratique.daemon.installed import Install, found, node, python
+from pratique.daemon.installed import Install, found, listed, node, python
 from pratique.daemon.state import State
+from pratique.words import Quality
 
 
 def _site(top: Path, record: str, name: str = "tide_table-1.0") -> Path:
@@ -118,7 +119,9 @@ def test_an_upgraded_manager_stays_a_manager(tmp_path: Path, name: str, url: boo
     if url:
         (site / f"{name}.dist-info" / "direct_url.json").write_text("{}")
     watched, state = _Watched(), State(tmp_path / "daemon.db")
-    FirstRuns(Mock(), cast("HostBackend", watched), state).learn(1, _install(tmp_path))
+    flight = Mock(installed={})
+    flight.run.written_by_package.return_value = False
+    FirstRuns(Mock(), cast("HostBackend", watched), state).learn(1, _install(tmp_path), flight)
     state.close()
 
     assert bool(watched.followed) is fresh
@@ -206,7 +209,7 @@ def test_no_record_escapes_its_site(record: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder).resolve()
         site = _site(top, record)
-        for tree in found(_install(top)):
+        for tree in found(_install(top), lambda _: False):
             for place in (*tree.directories, *tree.files):
                 assert place.startswith((f"{site}/", f"{top}/bin/"))
 
@@ -243,3 +246,38 @@ def test_a_clock_that_was_set_does_not_move_an_install(monkeypatch: pytest.Monke
     monkeypatch.setattr(time, "time", lambda: real + 86_400)
 
     assert host.stamped(moment) == pytest.approx(real + 86_400 - 5, abs=0.1)
+
+
+_FILES = "tide_table/__init__.py,sha256-aa,3\ntide_table-1.0.dist-info/METADATA,sha256-bb,9\n"
+
+
+def test_the_digest_is_that_of_the_files_and_of_nothing_an_installer_adds(tmp_path: Path) -> None:
+    """The same wheel has one digest on every host, whoever installed it, and another content has another one."""
+    added = (
+        "../../../bin/tide,sha256-cc,1\ntide_table-1.0.dist-info/INSTALLER,sha256-dd,4\nx.cpython-311.pyc,,\n"
+    )
+    digests = []
+    for name, record in {
+        "pip": _FILES + added,
+        "uv": _FILES[::1],
+        "evil": _FILES.replace("aa", "ee"),
+    }.items():
+        (tmp_path / name).mkdir()
+        _site(tmp_path / name, record)
+        (tree,) = python.found(_install(tmp_path / name))
+        digests.append(tree.digest)
+
+    assert digests[0] is not None
+    assert digests[0].startswith("record-sha256-")
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_record_that_package_code_wrote_proves_no_name(tmp_path: Path) -> None:
+    """It is listed, but as what it claims to be."""
+    _site(tmp_path, _FILES)
+    mine = list(found(_install(tmp_path), lambda _: False))
+    theirs = list(found(_install(tmp_path), lambda _: True))
+
+    assert [each.quality for each in listed(mine)] == [Quality.VERIFIED]
+    assert [each.quality for each in listed(theirs)] == [Quality.CLAIMED]
+    assert [each.purl for each in listed(theirs * 2)] == ["pkg:pypi/tide-table@1.0"]

@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 
 from pratique.api import columns
 from pratique.api.v1 import events_pb2, telemetry_pb2
-from pratique.api.wire import CUT_RECORDS, MOST_FINDINGS, MOST_MESSAGE, MOST_PAYLOAD, PROTOCOL
+from pratique.api.wire import (
+    CUT_RECORDS,
+    MOST_FINDINGS,
+    MOST_INSTALLED,
+    MOST_MESSAGE,
+    MOST_PAYLOAD,
+    PROTOCOL,
+)
 from pratique.cli import outcomes
 from pratique.model import Event, Exec, Kind
 from pratique.runs.run import Run, Settled
@@ -119,6 +126,49 @@ def test_every_event_is_sent_once() -> None:
     sent = _events(_sent(batches.of_run(sample.built(run), run.recorded or ())))
 
     assert sorted(row.time_us for row in sent) == sorted(round(event.time * 1e6) for event in events)
+
+
+def _installing(count: int) -> dict[str, Any]:
+    report = sample.built(_recorded())
+    each = {
+        "purl": "pkg:npm/%40scope/name@1.2.3",
+        "identity": "verified",
+        "digest": "sha512-" + "A" * 86 + "==",
+    }
+    report["installed"] = [{**each, "purl": f"pkg:npm/p{number}@1.0.0"} for number in range(count)]
+    return report
+
+
+def test_what_was_installed_travels_with_the_summary() -> None:
+    """Who installed it is asked of packages whose code never ran, too."""
+    run = _sent(batches.of_run(_installing(2), ()))[0].run
+
+    assert [each.purl for each in run.installed] == ["pkg:npm/p0@1.0.0", "pkg:npm/p1@1.0.0"]
+    assert run.installed[0].digest.startswith("sha512-")
+    assert run.installed_omitted == 0
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    """An install without end makes no message that nobody takes, and what is left out is said."""
+    made = batches.of_run(_installing(30_000), ())
+    run = _sent(made)[0].run
+
+    assert len(made[0].message) < MOST_MESSAGE
+    assert 0 < len(run.installed) <= MOST_INSTALLED
+    assert len(run.installed) + run.installed_omitted == 30_000
+
+
+def test_a_run_that_goes_on_is_told_again_behind_what_was_told() -> None:
+    """A daemon reports a run whose processes live on twice: the second time adds batches, and repeats no number."""
+    run = _recorded()
+    report = sample.built(run)
+    first = batches.of_run(report, run.recorded or ())
+    records = sum(each.records for each in first)
+    again = batches.of_run(report, (), batches.Sent(len(first), records))
+
+    assert [each.seq for each in again] == [len(first) + 1]
+    assert _sent(again)[0].run.batches == len(first) + 1
+    assert _sent(again)[0].run.records == records
 
 
 def test_a_long_run_is_cut() -> None:

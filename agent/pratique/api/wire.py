@@ -15,6 +15,8 @@ MOST_MESSAGE = 4 << 20
 """Bytes of one request: the collector's receive limit."""
 MOST_FINDINGS = 256
 """Findings in one batch; packages and gaps likewise."""
+MOST_INSTALLED = 10_000
+"""Packages that one run installed; hosts leave out more, and say how many."""
 MOST_TEXT = 16 << 10
 """Characters of one text; hosts cut longer ones."""
 MOST_WORDS = 256

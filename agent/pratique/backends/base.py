@@ -65,6 +65,10 @@ class FreshTree(NamedTuple):
     files: tuple[str, ...]
     verified: bool = False
     """Whether the resolver's own state says that it came from an index by that name."""
+    digest: str | None = None
+    """Of its content, as the manager's record has it."""
+    record: str = ""
+    """The file that says all this."""
 
 
 class FreshOpened(NamedTuple):

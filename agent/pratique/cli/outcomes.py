@@ -33,6 +33,7 @@ def tell(
         fail_on=fail_on,
         guard_lost=outcome.guard_lost,
         notes=[*_notes(outcome), *_slow(time.monotonic() - began)],
+        installed=outcome.installed,
     )
     told = reports.build(outcome.run.summary(), ending)
     Store().save(told)

@@ -35,11 +35,13 @@ class FirstRuns:
         """An install has begun."""
         self._backend.begin_install(pid, installed.sites(install))
 
-    def learn(self, pid: int, install: Install) -> None:
+    def learn(self, pid: int, install: Install, flight: Flight) -> None:
         """An install's first process has ended: what it wrote is fresh from now on."""
         now = time.time()
         try:
-            for tree in installed.found(install):
+            trees = list(installed.found(install, flight.run.written_by_package))
+            flight.installed |= dict.fromkeys(installed.listed(trees))
+            for tree in trees:
                 if tree.verified and tree.purl.rpartition("@")[0] in managers.own():
                     continue  # it acts as the manager it is, and what it installs is named after itself
                 self._state.keep_package(tree, now)

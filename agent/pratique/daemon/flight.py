@@ -9,8 +9,9 @@ from typing import Any
 from pratique import host, managers
 from pratique.backends.base import Member
 from pratique.daemon.config import home_of
+from pratique.daemon.handing import MOST_RECORDED
 from pratique.daemon.installed import Install
-from pratique.model import Event, Exec, Identity, Kind, Settlement
+from pratique.model import Event, Exec, Identity, Installed, Kind, Settlement
 from pratique.policy.model import Policy
 from pratique.runs import report as reports
 from pratique.runs.attribution import Origin
@@ -36,12 +37,18 @@ class Flight:
         *,
         run_id: str | None = None,
         notes: tuple[str, ...] = (),
+        record: bool = False,
     ) -> None:
+        """`record`: keep its events, for the collector."""
         self.number, self.first = number, first
         self.purls: tuple[str, ...] = ()
         """Fresh packages that act in it; none for an install."""
         self.installs: dict[int, Install] = {}
         """Managers that run in it, by pid."""
+        self.installed: dict[Installed, None] = {}
+        """What those that have ended left on the disk."""
+        self.adopted = False
+        """An earlier daemon saw its beginning."""
         self.uid = _uid(first)
         self.cwd, self.environment = _link(first, "cwd"), _environment(first)
         home = home_of(self.uid)
@@ -56,6 +63,8 @@ class Flight:
             number=number,
             homes=[home] if home else [],
             next_origin=next_origin,
+            record=record,
+            most_recorded=MOST_RECORDED,
         )
         self.command = argv
         self.notes = list(notes)
@@ -100,12 +109,14 @@ class Flight:
         self._told = True
         status, signal = _ended(self._status)
         self.run.ended(status, signal, lost - self.lost_before, {})
-        told = reports.build(self.run.summary(), reports.Ending(coverage=coverage, notes=self.notes))
+        ending = reports.Ending(coverage=coverage, notes=self.notes, installed=tuple(self.installed))
+        told = reports.build(self.run.summary(), ending)
         told["run"]["user"] = user_name(self.uid)
         return told
 
     def adopt(self, members: Mapping[int, Member | None], origins: Mapping[int, dict[str, Any]]) -> None:
         """Take over the live processes of a run that an earlier daemon kept."""
+        self.adopted = True
         for number, facts in origins.items():
             self.run.know(origin_of(number, facts))
             self._known_origins.add(number)

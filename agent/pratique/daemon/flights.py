@@ -11,6 +11,7 @@ from pratique.backends.base import HostBackend
 from pratique.daemon import journal
 from pratique.daemon.first_runs import FirstRuns
 from pratique.daemon.flight import Flight, origin_facts, user_name, words_of
+from pratique.daemon.handing import Handing
 from pratique.daemon.state import Known, State
 from pratique.errors import PratiqueError
 from pratique.model import Event, Kind
@@ -33,8 +34,9 @@ class Flights:
         state: State,
         store: Store,
         jobs: Callable[[], None] = lambda: None,
+        handing: Handing | None = None,
     ) -> None:
-        """`jobs`: does what other threads have asked of the main loop."""
+        """`jobs`: does what other threads have asked of the main loop. `handing`: takes runs for the collector."""
         self.policy = policy
         self.coverage: Any = ()
         self.recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
@@ -43,6 +45,7 @@ class Flights:
         """The line of code behind a refused open, where it is known."""
         self.ended = 0
         self._backend, self._state, self._store, self._jobs = backend, state, store, jobs
+        self._handing = handing
         self._live: dict[int, Flight] = {}
         self._past: dict[int, Known] = {}
         """Runs of an earlier daemon that nobody has told the end of."""
@@ -81,7 +84,7 @@ class Flights:
             self.first_runs.expect(event.pid, install)
         elif event.kind is Kind.EXIT:
             del flight.installs[event.pid]
-            self.first_runs.learn(event.pid, install)
+            self.first_runs.learn(event.pid, install, flight)
 
     def sweep(self) -> None:
         """Report what is due, forget what has ended."""
@@ -115,7 +118,17 @@ class Flights:
     ) -> Flight:
         """A run whose first process was labelled by hand."""
         name = self._backend.name
-        flight = Flight(number, pid, argv, self.policy, name, self.next_origin, run_id=run_id, notes=notes)
+        flight = Flight(
+            number,
+            pid,
+            argv,
+            self.policy,
+            name,
+            self.next_origin,
+            run_id=run_id,
+            notes=notes,
+            record=self._recorded(),
+        )
         self._keep(flight)
         return flight
 
@@ -138,6 +151,9 @@ class Flights:
             }
             for flight in self._live.values()
         ]
+
+    def _recorded(self) -> bool:
+        return self._handing is not None and self._handing.wanted()
 
     def _begin(self, event: Event) -> Flight:
         self._jobs()  # one of them may be to take note of this very run
@@ -170,6 +186,7 @@ class Flights:
             self.next_origin,
             run_id=known.id if known else None,
             notes=("taken over from an earlier daemon: what happened before is not in this report",),
+            record=self._recorded(),
         )
         if known is not None:
             flight.began = known.started
@@ -209,6 +226,8 @@ class Flights:
             self._store.save(told)
         except (OSError, PratiqueError) as error:
             journal.say(f"the report of run {flight.run.id} cannot be kept: {error}", journal.ERROR)
+        if self._handing is not None:
+            self._handing.give(told, flight, last=not flight.pids)
         run = told["run"]
         self._state.end(run["id"], time.time(), run["verdict"], len(told["findings"]))
 

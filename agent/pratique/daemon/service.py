@@ -18,6 +18,7 @@ from pratique.daemon import journal, notify
 from pratique.daemon.config import Settings
 from pratique.daemon.control import Control
 from pratique.daemon.flights import Flights
+from pratique.daemon.handing import Handing
 from pratique.daemon.places import Places
 from pratique.daemon.stacks import Stacks
 from pratique.daemon.state import State
@@ -25,6 +26,7 @@ from pratique.errors import GuardError, PratiqueError, UsageError
 from pratique.policy import cache, sources
 from pratique.policy.model import Policy
 from pratique.runs.store import Store
+from pratique.telemetry.place import Place
 
 POLL_SECONDS = 0.2
 _SWEEP_SECONDS = 0.5
@@ -103,7 +105,8 @@ class Service:
         self.stacks.start()
         self.backend.hold_refusals(self.stacks.hold, self.stacks.pid)
         store = Store(self.places.state / "runs")
-        self.flights = Flights(self.policy, self.backend, self.state, store, self._do_jobs)
+        self.handing = Handing(Place(self.places.state))
+        self.flights = Flights(self.policy, self.backend, self.state, store, self._do_jobs, self.handing)
         self.flights.source = self.stacks.source
         adopted = self.flights.adopt()
         self.flights.first_runs.resume()
@@ -122,6 +125,7 @@ class Service:
         notify.tell(notify.STOPPING)
         control.stop()
         self._leave()
+        self.handing.close()
 
     def _turn(self) -> None:
         self.flights.take(self.backend.events(POLL_SECONDS))

@@ -205,5 +205,5 @@ def _connect(path: Path | str) -> sqlite3.Connection:
     return database
 
 
-def _tree(purl: str, directories: list[str], files: list[str], verified: bool) -> FreshTree:
-    return FreshTree(purl, tuple(directories), tuple(files), verified)
+def _tree(purl: str, directories: list[str], files: list[str], verified: bool, *more: Any) -> FreshTree:
+    return FreshTree(purl, tuple(directories), tuple(files), verified, *more)

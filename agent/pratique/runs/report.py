@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pratique import __version__, host
-from pratique.model import UNKNOWN, Coverage, Identity
+from pratique.model import UNKNOWN, Coverage, Identity, Installed
 from pratique.policy import allows
 from pratique.policy.model import Rule
 from pratique.runs import escape, redact, verdict
@@ -40,6 +40,7 @@ class Ending:
     added_seconds: float | None = None
     """Wall time that Pratique itself took before and after the command."""
     notes: Sequence[str] = field(default_factory=tuple)
+    installed: Sequence[Installed] = ()
 
 
 def build(summary: Summary, ending: Ending | None = None) -> Json:
@@ -52,6 +53,7 @@ def build(summary: Summary, ending: Ending | None = None) -> Json:
         "coverage": [_coverage(row) for row in ending.coverage],
         "policy": _policy(summary),
         "packages": _packages(summary),
+        "installed": [_installed(each) for each in ending.installed],
         "findings": findings,
         "egress": _egress(summary),
         "counts": _counts(summary),
@@ -223,6 +225,10 @@ def _package(summary: Summary, origins: list[Origin]) -> Json:
         "findings": sum(found.origin in numbers for found in summary.findings),
         "origins": sorted(numbers),
     }
+
+
+def _installed(each: Installed) -> Json:
+    return {"purl": redact.text(each.purl), "identity": each.quality.word, "digest": each.digest}
 
 
 def _named(summary: Summary, origin: Origin) -> list[str]:

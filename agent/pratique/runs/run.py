@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pratique import host
 from pratique.managers.base import Learned, Manager, Stopped
-from pratique.model import Event, Kind, Settlement
+from pratique.model import Event, Exec, Kind, Settlement
 from pratique.policy.model import Policy
 from pratique.runs import attribution, ulid
 from pratique.runs.attribution import Origin
@@ -24,6 +24,7 @@ _BATCH = 8_192
 _MOST_PEERS = 2_000
 # What a recording may hold: some 300 MB. What comes after is counted.
 _MOST_RECORDED = 500_000
+_MOST_COMMANDS = 1_000
 _GUARDED = (Actor.MANAGER, Actor.PROJECT, Actor.PACKAGE)
 
 
@@ -118,6 +119,7 @@ class Run:
         hosts: tuple[Learned, ...] | None = None,
         record: bool = False,
         next_origin: Callable[[], int] | None = None,
+        most_recorded: int | None = None,
     ) -> None:
         """`next_origin`: where a backend holds several runs at once, their origins share one row of numbers."""
         self.policy = policy
@@ -126,12 +128,13 @@ class Run:
         """Until a backend can say, no file proves anything."""
         self._clock = clock
         self._next_origin = next_origin or (lambda: max(self._origins, default=0) + 1)
-        self._began = clock()
-        self.id = run_id or ulid.make(self._began)
+        self.began = clock()
+        self.id = run_id or ulid.make(self.began)
         self.number = number or int.from_bytes(os.urandom(8)) | 1
         self._command, self._cwd, self._backend = tuple(command), cwd, backend
-        self._environment = environment
+        self.environment = environment
         self._homes = _homes(environment) if homes is None else tuple(homes)
+        self._most_recorded = most_recorded or _MOST_RECORDED
         self.recorded: list[Event | Settled] | None = [] if record else None
         """With `record`: everything that came in, in order, for a trace and for telemetry."""
         self.unrecorded = 0
@@ -144,6 +147,7 @@ class Run:
         self._origins: dict[int, Origin] = {}
         self._memory: dict[str, dict[str, object]] = {}
         self._manager: tuple[str, tuple[str, ...]] | None = None
+        self._commands: dict[tuple[tuple[str, ...], str], None] = {}
         self._learned = hosts
         self._guarded = False
         self._by_actor: Counter[tuple[str, Actor]] = Counter()
@@ -194,6 +198,17 @@ class Run:
         """Take over an origin that was found elsewhere, or what is known better of one by now."""
         self._origins[origin.number] = origin
 
+    def manager_commands(self) -> list[tuple[tuple[str, ...], str]]:
+        """Every command line of a manager so far, with its directory."""
+        self._judge()
+        return list(self._commands)
+
+    def take_recorded(self) -> tuple[list[Event | Settled], int]:
+        """What was recorded since the last call, and how much there was no room for."""
+        taken = self.recorded or [], self.unrecorded
+        self.recorded, self.unrecorded = None if self.recorded is None else [], 0
+        return taken
+
     def survivors(self, pids: Sequence[int]) -> None:
         """Labelled processes that outlived the command and its grace time."""
         self._survivors = tuple(pids)
@@ -220,14 +235,14 @@ class Run:
             cwd=self._cwd,
             backend=self._backend,
             managers=self.managers,
-            environment=tuple(redact.environment_names(self._environment)),
+            environment=tuple(redact.environment_names(self.environment)),
             hosts=self._hosts(),
             homes=self._homes,
             number=self.number,
             manager=self._manager[0] if self._manager else None,
             manager_argv=self._manager[1] if self._manager else (),
             guarded=self._guarded,
-            started=self._began,
+            started=self.began,
             ended=end.time,
             setup_seconds=self._setup_seconds,
             exit_status=end.exit_status,
@@ -250,7 +265,7 @@ class Run:
         if self._learned is None and self._manager is not None:
             name, argv = self._manager
             try:
-                self._learned = self.managers[name].hosts(argv, self._environment, self._cwd)
+                self._learned = self.managers[name].hosts(argv, self.environment, self._cwd)
             except (OSError, ValueError):
                 self._learned = ()  # a file that cannot be read only makes the report say less
         return self._learned or ()
@@ -286,14 +301,17 @@ class Run:
             return self._tree.at(event)
         process = self._tree.exec(event, event.exec)
         if not event.exec.pending:
-            self._recognise(process, event.exec.argv)
+            self._recognise(process, event.exec)
             self._label(process, event.actor, event.stage, event.origin)
         return process
 
-    def _recognise(self, process: Process, argv: tuple[str, ...]) -> None:
+    def _recognise(self, process: Process, image: Exec) -> None:
         if process.actor is not Actor.MANAGER:
             return
+        argv = image.argv
         name = attribution.recognise(argv, self.managers)
+        if name is not None and len(self._commands) < _MOST_COMMANDS:
+            self._commands[argv, image.cwd] = None
         process.manager = name or process.manager
         if name is not None and self._manager is None:
             self._manager = (name, argv)
@@ -314,7 +332,7 @@ class Run:
     def _keep(self, item: "Event | Settled") -> None:
         if self.recorded is None:
             return
-        if len(self.recorded) < _MOST_RECORDED:
+        if len(self.recorded) < self._most_recorded:
             self.recorded.append(item)
         else:
             self.unrecorded += 1

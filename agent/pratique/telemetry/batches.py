@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from pratique.api import columns
 from pratique.api.columns import Row
@@ -21,7 +21,21 @@ _MOST_BYTES = 512 << 10
 Said = run_pb2.Finding | run_pb2.Package
 
 
-def of_run(report: Mapping[str, Any], recorded: Iterable[Event | Settled]) -> list[Waiting]:
+class Sent(NamedTuple):
+    """What was made of a run before: a run that goes on is told again, with what is new."""
+
+    batches: int = 0
+    records: int = 0
+    whole: bool = True
+    """False: nobody knows what an earlier process made of it; its numbers begin where they can meet none of those."""
+
+
+NOTHING = Sent()
+
+
+def of_run(
+    report: Mapping[str, Any], recorded: Iterable[Event | Settled], before: Sent = NOTHING
+) -> list[Waiting]:
     """Every batch of a run: its report goes with its first acts, ordinary events in batches of their own."""
     made = rows(recorded, Redactor())
     acts = list(_cut([row for row in made if _matters(row)]))
@@ -34,10 +48,12 @@ def of_run(report: Mapping[str, Any], recorded: Iterable[Event | Settled]) -> li
     bodies += [
         (rank, telemetry_pb2.PutBatchRequest(), part) for rank, part in (events[1:] if joined else events)
     ]
-    bodies[0][1].run.CopyFrom(messages.run(report, batches=len(bodies), records=len(made)))
+    count = before.batches + len(bodies) if before.whole else 0
+    total = messages.run(report, count, before.records + len(made))
+    bodies[0][1].run.CopyFrom(total)
     return [
         _waiting(report["run"]["id"], seq, rank, request, part)
-        for seq, (rank, request, part) in enumerate(bodies, start=1)
+        for seq, (rank, request, part) in enumerate(bodies, start=before.batches + 1)
     ]
 
 

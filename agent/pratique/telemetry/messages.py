@@ -1,12 +1,12 @@
 """A finished report → the messages of `run.proto`: the report is redacted, so is what is made of it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from pratique.api.v1 import run_pb2
-from pratique.api.wire import MOST_WORDS
+from pratique.api.wire import MOST_INSTALLED, MOST_WORDS
 from pratique.words import Act, Action, Actor, Level, Quality, Stage, Verdict, Word
 
 Json = Mapping[str, Any]
@@ -23,12 +23,13 @@ _TARGET_NUMBERS = ("port", "pid")
 _RUN_TEXTS = ("description", "cwd", "user", "manager", "profile", "mode", "backend", "guard_lost")
 _MOST_TEXT = 4_096
 _MOST_EGRESS = 1_000
+_MOST_INSTALLED_BYTES, _MOST_DIGEST, _OVERHEAD = 2 << 20, 128, 16
 _MOST_PORT = 65_535
 
 
 def run(report: Json, batches: int, records: int) -> run_pb2.Run:
     """The summary."""
-    of = report["run"]
+    of, installed = report["run"], list(_installed(report.get("installed", ())))
     return run_pb2.Run(
         id=of["id"],
         command=_words(of["command"]),
@@ -52,6 +53,8 @@ def run(report: Json, batches: int, records: int) -> run_pb2.Run:
         batches=batches,
         records=records,
         findings_omitted=report["counts"].get("findings_omitted", 0),
+        installed=installed,
+        installed_omitted=len(report.get("installed", ())) - len(installed),
         **{name: _text(of[name]) for name in _RUN_TEXTS},
     )
 
@@ -77,6 +80,17 @@ def package(of: Json) -> run_pb2.Package:
         findings=of["findings"],
         origins=of.get("origins", ()),
     )
+
+
+def _installed(each: Iterable[Json]) -> Iterator[run_pb2.Installed]:
+    """As many as fit beside the rest; a name is whole or not there."""
+    room = _MOST_INSTALLED_BYTES
+    for of, _ in zip(each, range(MOST_INSTALLED), strict=False):
+        purl, digest = str(of["purl"]), _text(of["digest"])[:_MOST_DIGEST]
+        room -= len(purl.encode("utf-8", "replace")) + len(digest) + _OVERHEAD
+        if room < 0:
+            return
+        yield run_pb2.Installed(purl=purl, identity=_number(Quality, of["identity"]), digest=digest)
 
 
 def finding(of: Json) -> run_pb2.Finding:

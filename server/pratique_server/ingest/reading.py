@@ -12,7 +12,7 @@ from pratique.api.v1 import run_pb2, telemetry_pb2, words_pb2
 from pratique_server import wording
 from pratique_server.errors import MalformedError
 from pratique_server.store import purls
-from pratique_server.store.records import Batch, Finding, Gap, Package, Segment, Sighting
+from pratique_server.store.records import Batch, Finding, Gap, Installed, Package, Segment, Sighting
 
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _LARGEST_SEQ = 1 << 40
@@ -43,6 +43,7 @@ def batch(request: telemetry_pb2.PutBatchRequest, host: str, received: int) -> B
         _segment(request, received),
         facts=_facts(run) if run is not None else {},
         packages=_packages(request),
+        installed=_installed(run) if run is not None else None,
         findings=[_finding(each, request.run_id) for each in request.findings],
         sightings=_sightings(request, received),
         gaps=[gap(each) for each in request.gaps],
@@ -121,11 +122,26 @@ def _facts(run: run_pb2.Run) -> dict[str, object]:
 
 
 def _document(run: run_pb2.Run) -> bytes:
-    """All that was said of the run but its coverage, which the host tells once and not with every run."""
+    """All that was said of the run but its coverage, which the host tells once, and what has a table of its own."""
     kept = run_pb2.Run()
     kept.CopyFrom(run)
     kept.ClearField("coverage")
+    kept.ClearField("installed")  # a set that runs share
     return zstandard.ZstdCompressor(level=_LEVEL).compress(kept.SerializeToString())
+
+
+def _installed(run: run_pb2.Run) -> list[Installed] | None:
+    """None: nothing was installed, or the host is too old to say."""
+    if len(run.installed) > wire.MOST_INSTALLED:
+        raise MalformedError("there are too many installed packages in one run")
+    named = (each for each in run.installed if each.purl)
+    rows = [
+        Installed(
+            text(each.purl, purls.LONGEST), word(each.digest), wording.quality(each.identity) or "unknown"
+        )
+        for each in named
+    ]
+    return rows or None
 
 
 def _packages(request: telemetry_pb2.PutBatchRequest) -> list[Package]:

@@ -43,7 +43,12 @@ class Filter:
     run: str | None = None
 
 
-_NAMED = {"host": hosts.c.id, "package": packages.c.purl, "run": runs.c.id}
+# By number, so that an index gives the rows in their order: by name, all of a host's would be looked up and sorted.
+_NAMED: dict[str, tuple[Any, Any, Any]] = {
+    "host": (findings.c.host, hosts.c.number, hosts.c.id),
+    "package": (findings.c.package, packages.c.number, packages.c.purl),
+    "run": (findings.c.run, runs.c.number, runs.c.id),
+}
 
 
 def listing() -> Select[Any]:
@@ -57,9 +62,15 @@ def listed(connection: Connection, wanted: Filter, window: Window) -> Page:
     for field in fields(Filter):
         value = getattr(wanted, field.name)
         if value is not None:
-            column = _NAMED[field.name] if field.name in _NAMED else findings.c[field.name]
-            query = query.where(column == value)
+            query = query.where(_meets(field.name, value))
     return newest_first(connection, query, findings.c.number, window)
+
+
+def _meets(name: str, value: str) -> Any:
+    if name not in _NAMED:
+        return findings.c[name] == value
+    column, number, known_as = _NAMED[name]
+    return column.in_(select(number).where(known_as == value))
 
 
 def one(connection: Connection, number: int) -> dict[str, Any]:

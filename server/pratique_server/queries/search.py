@@ -9,7 +9,7 @@ from pratique_server.queries.pages import shown
 from pratique_server.store import purls
 from pratique_server.store.schema import findings, hosts, observables, packages, runs, sightings
 
-_MOST = 100
+_MOST, _ENOUGH = 100, 1_000
 _SHORTEST, _LONGEST = 2, 1_024
 
 
@@ -38,18 +38,17 @@ def everything(connection: Connection, sought: str) -> dict[str, Any]:
 
 
 def _observables(connection: Connection, sought: str) -> list[dict[str, Any]]:
-    query = (
-        select(
-            observables.c.kind,
-            observables.c.value,
-            func.count(func.distinct(sightings.c.run)).label("runs"),
-            func.min(sightings.c.first).label("first"),
-            func.max(runs.c.id).label("last_run"),
-        )
-        .select_from(observables.join(sightings).join(runs))
-        .where(_like(observables.c.value, sought))
-        .group_by(observables.c.number, observables.c.kind, observables.c.value)
-    )
+    """Each found by its own name, then told of: how many runs, up to a thousand, and the latest."""
+    mine = sightings.c.observable == observables.c.number
+    some = select(sightings.c.run).where(mine).distinct().limit(_ENOUGH).correlate(observables).subquery()
+    last = select(func.max(sightings.c.run)).where(mine).correlate(observables).scalar_subquery()
+    query = select(
+        observables.c.kind,
+        observables.c.value,
+        select(func.count()).select_from(some).correlate(observables).scalar_subquery().label("runs"),
+        observables.c.first,
+        select(runs.c.id).where(runs.c.number == last).scalar_subquery().label("last_run"),
+    ).where(_like(observables.c.value, sought))
     return _rows(connection, query)
 
 

@@ -15,11 +15,14 @@ class Numbers:
     def __init__(self, table: Table, insert: Any, *key: str) -> None:
         self._table, self._key = table, key
         names = [table.c[name] for name in key]
-        self._insert = insert(table).on_conflict_do_nothing(index_elements=names)
+        unless_there = insert(table).on_conflict_do_nothing(index_elements=names)
+        self._insert = unless_there.returning(table.c.number, *names)
         self._named = names[0] if len(names) == 1 else tuple_(*names)
         self._select = select(table.c.number, *names)
         self._known: dict[Hashable, int] = {}
         self._fresh: dict[Hashable, int] = {}
+        self.made: set[int] = set()
+        """Numbers of the rows that this very transaction made: nothing refers to them yet."""
 
     def of(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> dict[Hashable, int]:
         """Numbers of `rows` by key, made where they are missing; a row's other columns are used only then."""
@@ -27,8 +30,9 @@ class Numbers:
         missing = sorted((key for key in wanted if self._seen(key) is None), key=repr)
         if missing:
             # Sorted, so that two collectors on one database wait for each other and never in a ring.
-            connection.execute(self._insert, [wanted[key] for key in missing])
-            self._look_up(connection, missing)
+            inserted = connection.execute(self._insert, [wanted[key] for key in missing])
+            self.made |= self._note(inserted)
+            self._look_up(connection, [key for key in missing if key not in self._fresh])
         return {key: self._fresh.get(key) or self._known[key] for key in wanted}
 
     def keep(self) -> None:
@@ -36,11 +40,11 @@ class Numbers:
         if len(self._known) > _MOST:
             self._known.clear()
         self._known |= self._fresh
-        self._fresh = {}
+        self._fresh, self.made = {}, set()
 
     def drop(self) -> None:
         """The transaction was rolled back, or rows went away: remember nothing."""
-        self._known, self._fresh = {}, {}
+        self._known, self._fresh, self.made = {}, {}, set()
 
     def _seen(self, key: Hashable) -> int | None:
         return self._fresh.get(key) or self._known.get(key)
@@ -51,5 +55,9 @@ class Numbers:
     def _look_up(self, connection: Connection, keys: list[Hashable]) -> None:
         for begin in range(0, len(keys), _AT_ONCE):
             few = keys[begin : begin + _AT_ONCE]
-            for number, *names in connection.execute(self._select.where(self._named.in_(few))):
-                self._fresh[names[0] if len(names) == 1 else tuple(names)] = number
+            self._note(connection.execute(self._select.where(self._named.in_(few))))
+
+    def _note(self, rows: Iterable[Any]) -> set[int]:
+        found = {names[0] if len(names) == 1 else tuple(names): number for number, *names in rows}
+        self._fresh |= found
+        return set(found.values())

@@ -21,6 +21,15 @@ class Package:
     """All that the host said of it."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Installed:
+    """A package that a run installed, whether its code ran or not."""
+
+    purl: str
+    digest: str = ""
+    identity: str = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A rule that fired, with the whole message beside the columns that lists need."""
@@ -89,8 +98,8 @@ class Batch:
     facts: Mapping[str, object] = field(default_factory=dict)
     """Columns of `runs` that this batch knows: its beginning says other things than its end."""
     packages: Sequence[Package] = ()
-    installed: Sequence[str] | None = None
-    """Every purl the run installed, also those that did nothing; None when this batch does not say."""
+    installed: Sequence[Installed] | None = None
+    """What the run installed, also what did nothing; None when this batch does not say."""
     findings: Sequence[Finding] = ()
     sightings: Sequence[Sighting] = ()
     gaps: Sequence[Gap] = ()

@@ -3,12 +3,13 @@
 from sqlalchemy import Connection, Engine, Table, delete, select
 
 from pratique_server import moments
+from pratique_server.store import totals
 from pratique_server.store.database import writing
-from pratique_server.store.schema import findings, run_packages, runs, segments, sightings
+from pratique_server.store.schema import alerts, findings, run_packages, runs, segments, sightings
 from pratique_server.store.segments import SegmentStore
 
 _AT_ONCE = 500
-_OF_RUNS: tuple[Table, ...] = (segments, findings, sightings, run_packages)
+_OF_RUNS: tuple[Table, ...] = (segments, findings, sightings, run_packages, alerts)
 
 
 def forget(engine: Engine, store: SegmentStore, before: int) -> int:
@@ -30,6 +31,7 @@ def _some(engine: Engine, before: int) -> list[int]:
 
 
 def _drop(connection: Connection, numbers: list[int]) -> None:
+    totals.forget(connection, numbers)
     for table in _OF_RUNS:
         connection.execute(delete(table).where(table.c.run.in_(numbers)))
     connection.execute(delete(runs).where(runs.c.number.in_(numbers)))

@@ -169,7 +169,10 @@ package_set_members = Table(
     metadata,
     _refers("package_set", "package_sets", primary_key=True),
     _refers("package", "packages", primary_key=True),
+    _text("digest", key=True),  # empty: no record names one
+    _text("identity"),
     Index(None, "package"),
+    Index(None, "digest"),
 )
 
 runs = Table(
@@ -207,6 +210,7 @@ runs = Table(
     Index(None, "host", "number"),
     Index(None, "package_set"),
     Index(None, "id"),
+    Index(None, "manager", "number"),
 )
 
 run_packages = Table(
@@ -252,6 +256,71 @@ findings = Table(
     Index(None, "package", "number"),
     Index(None, "host", "number"),
     Index(None, "time", "number"),
+    Index(None, "action", "number"),
+    Index(None, "act", "number"),
+)
+
+# Sums over runs, kept up with every batch (`totals`): what packages and blast radius are answered from, so that a
+# package that is in every run costs as much as it has hosts, and no more.
+host_packages = Table(
+    "host_packages",
+    metadata,
+    _refers("package", "packages", primary_key=True),
+    _refers("host", "hosts", primary_key=True),
+    _count("runs"),
+    _count("installed"),  # of these runs: how many also installed it
+    _count("events"),
+    _count("net"),
+    _count("refused"),
+    _time("first"),
+    _time("last"),
+    Column("rank", Integer, nullable=False),  # of the worst verdict, see `totals.VERDICTS`
+)
+
+host_sets = Table(
+    "host_sets",
+    metadata,
+    _refers("package_set", "package_sets", primary_key=True),
+    _refers("host", "hosts", primary_key=True),
+    _count("runs"),
+    _time("first"),
+    _time("last"),
+    Column("rank", Integer, nullable=False),
+)
+
+package_observables = Table(
+    "package_observables",
+    metadata,
+    _refers("package", "packages", primary_key=True),
+    _refers("observable", "observables", primary_key=True),
+    _count("runs"),
+    _count("events"),
+    _time("first"),
+    Column("run", Number, nullable=False),  # the newest; it may have been forgotten since
+)
+
+# What a package did that a rule minds, each kind of deed once.
+deeds = Table(
+    "deeds",
+    metadata,
+    _numbered(),
+    _refers("package", "packages"),
+    _text("rule"),
+    _text("title"),
+    _text("severity"),
+    _text("action"),
+    _text("act"),
+    _text("target"),
+    _count("times"),
+    _time("first"),
+    UniqueConstraint("package", "rule", "action", "act", "target"),
+)
+
+deed_hosts = Table(
+    "deed_hosts",
+    metadata,
+    _refers("deed", "deeds", primary_key=True),
+    _refers("host", "hosts", primary_key=True),
 )
 
 segments = Table(
@@ -371,6 +440,8 @@ blocks = Table(
     _time("created"),
     _time("lifted", known=False),
     Column("version", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False, server_default=""),  # of purl, digest and host_name one is set
+    Column("host_name", Text, nullable=False, server_default=""),
     Index(None, "purl"),
 )
 
@@ -382,6 +453,21 @@ hunts = Table(
     _text("query"),
     _text("author"),
     _time("created"),
+    Column("alert", Boolean, nullable=False, server_default=false()),
+    _count("reached"),  # with `alert`: the number of the newest run that was looked at
+)
+
+# What watched hunts found.
+alerts = Table(
+    "alerts",
+    metadata,
+    _numbered(),
+    _text("hunt"),
+    _text("what"),
+    _refers("run", "runs"),
+    _time("time"),
+    UniqueConstraint("hunt", "what", "run"),
+    Index(None, "run"),
 )
 
 # Sums per day, so that a trend over weeks reads a few rows. Each collector adds to rows of its own shard:

@@ -1,26 +1,24 @@
 """What lists and blast radius are answered from: counts per run and package, findings, sightings, package sets."""
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, update
 
 from pratique_server import moments
 from pratique_server.store.records import Batch, Gap, Package
 from pratique_server.store.schema import (
     findings,
     gaps,
-    package_set_members,
-    package_sets,
     run_packages,
     runs,
     sightings,
     tallies,
 )
+from pratique_server.store.totals import State, Totals, state
 
 SHARDS = 16
 
@@ -37,34 +35,41 @@ class Known:
     observables: Mapping[Any, int]
 
 
+def is_told(batch: Batch) -> bool:
+    """Whether a batch says more than events."""
+    return bool(
+        batch.facts or batch.packages or batch.findings or batch.sightings or batch.installed is not None
+    )
+
+
 class Summaries:
     """Adds what new batches say; the caller sees to it that each batch comes here once."""
 
     def __init__(self, insert: Any) -> None:
-        self._sets = insert(package_sets).on_conflict_do_nothing(index_elements=[package_sets.c.digest])
-        self._members = insert(package_set_members).on_conflict_do_nothing()
         self._findings = (
             insert(findings)
             .on_conflict_do_nothing(index_elements=[findings.c.run, findings.c.id])
-            .returning(findings.c.run, findings.c.package, findings.c.action)
+            .returning(findings.c.run, findings.c.id, findings.c.package, findings.c.action)
         )
         self._gaps = insert(gaps).on_conflict_do_nothing(index_elements=[gaps.c.host, gaps.c.id])
         self._refusals = _adding(insert(run_packages), ("refused",))
         self._activity = _telling(insert(run_packages))
         self._sightings = _adding(insert(sightings), ("events",))
+        self._totals = Totals(insert)
         self._tallies = tallying(insert)
         self._shard = os.getpid() % SHARDS
 
-    def write(self, connection: Connection, fresh: Fresh, known: Known) -> None:
-        """Add everything that `fresh` says beside its events."""
+    def write(self, connection: Connection, fresh: Fresh, known: Known, before: State) -> None:
+        """Add everything that `fresh` says beside its events; `before`: the state of the runs that it is about."""
+        seen = _sightings(fresh, known)
         _many(connection, self._activity, _activities(fresh, known))
-        _many(connection, self._sightings, _sightings(fresh, known))
+        _many(connection, self._sightings, seen)
         _many(connection, self._gaps, _gaps(fresh, known))
         self._write_findings(connection, fresh, known)
-        for run, batch in fresh:
-            if batch.installed is not None:
-                self._write_set(connection, run, batch.installed, known)
-        self._write_tallies(connection, fresh)
+        if about := sorted({run for run, batch in fresh if is_told(batch)}):
+            self._totals.add(connection, before, state(connection, about, seen=False))
+        self._totals.observe(connection, before, seen)
+        self._write_tallies(connection, fresh, before)
 
     def _write_findings(self, connection: Connection, fresh: Fresh, known: Known) -> None:
         rows = [_finding(run, batch, found, known) for run, batch in fresh for found in batch.findings]
@@ -78,28 +83,21 @@ class Summaries:
         _many(connection, _COUNT_FINDINGS, [{"at": run, "more": per_run[run]} for run in sorted(per_run)])
         refusals = [_nothing(*key) | {"refused": refused[key]} for key in sorted(refused)]
         _many(connection, self._refusals, refusals)
+        new = {(row.run, row.id) for row in made}
+        by_key = {(row["run"], row["id"]): row for row in reversed(rows)}  # of equal ids the first was taken
+        self._totals.do(connection, (by_key[key] for key in new))
 
-    def _write_set(self, connection: Connection, run: int, installed: Sequence[str], known: Known) -> None:
-        """Equal installs share one set: an install of 500 packages on 1 000 hosts is 500 rows, not 500 000."""
-        members = sorted(set(installed))
-        digest = hashlib.sha256("\0".join(members).encode("utf-8", "surrogatepass")).digest()
-        connection.execute(self._sets, {"digest": digest, "members": len(members)})
-        number = connection.execute(
-            select(package_sets.c.number).where(package_sets.c.digest == digest)
-        ).scalar_one()
-        rows = [{"package_set": number, "package": known.packages[purl]} for purl in members]
-        _many(connection, self._members, rows)
-        connection.execute(update(runs).where(runs.c.number == run).values(package_set=number))
-
-    def _write_tallies(self, connection: Connection, fresh: Fresh) -> None:
+    def _write_tallies(self, connection: Connection, fresh: Fresh, before: State) -> None:
         """Last of all, so that the rows everybody adds to are held as short as can be."""
         sums: Counter[tuple[str, str]] = Counter()
-        for _, batch in fresh:
+        counted = {run for run, known in before.runs.items() if known.rank}
+        for run, batch in fresh:
             day = moments.day(batch.received)
             sums[day, "events"] += batch.segment.events
             sums[day, "findings"] += len(batch.findings)
-            sums[day, "runs.incomplete"] += bool(batch.facts.get("incomplete"))
-            if batch.facts.get("verdict"):
+            if batch.facts.get("verdict") and run not in counted:  # told again, it is the same run
+                counted.add(run)
+                sums[day, "runs.incomplete"] += bool(batch.facts.get("incomplete"))
                 sums[day, f"runs.{batch.facts['verdict']}"] += 1
         rows = [
             {"day": day, "name": name, "shard": self._shard, "total": sums[day, name]}

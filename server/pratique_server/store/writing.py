@@ -5,19 +5,20 @@ observables hang on that, so a batch that is sent again, to this collector or an
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, case, func, select, tuple_, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from pratique_server.errors import MalformedError, RefusedError, StoreError
-from pratique_server.store import purls, summaries
+from pratique_server.store import purls, summaries, totals
 from pratique_server.store.database import insert_of, writing
 from pratique_server.store.numbers import Numbers
-from pratique_server.store.records import Batch, Outcome
+from pratique_server.store.records import Batch, Installed, Outcome
 from pratique_server.store.schema import hosts, observables, packages, runs, segments
 from pratique_server.store.segments import SegmentStore
+from pratique_server.store.sets import Sets, digest_of
 
 _TRIES = 4
 _FACTS = [
@@ -62,6 +63,7 @@ class Writer:
             .on_conflict_do_nothing(index_elements=[segments.c.run, segments.c.seq])
             .returning(segments.c.run, segments.c.seq)
         )
+        self._sets = Sets(insert)
         self._summaries = summaries.Summaries(insert)
 
     def write(self, batches: Sequence[Batch]) -> list[Outcome]:
@@ -91,7 +93,7 @@ class Writer:
             if fresh:
                 self._digest(connection, fresh, owners)
             outcomes = _outcomes(connection, keys, batches, fresh)
-        for each in (self._packages, self._runs, self._observables):
+        for each in (self._packages, self._runs, self._observables, self._sets):
             each.keep()
         return outcomes
 
@@ -118,18 +120,21 @@ class Writer:
         return [(run, batches[run, seq][0]) for run, seq in sorted(map(tuple, made))]
 
     def _digest(self, connection: Connection, fresh: list[tuple[int, Batch]], owners: dict[str, int]) -> None:
-        named = self._packages.of(
-            connection, [purls.row(*each) for each in _purls(batch for _, batch in fresh)]
-        )
+        missing = self._sets.missing(connection, (batch for _, batch in fresh))
+        rows = [purls.row(*each) for each in _purls((batch for _, batch in fresh), missing)]
+        named = self._packages.of(connection, rows)
         seen = self._observables.of(connection, _observed(batch for _, batch in fresh))
+        about = {run for run, batch in fresh if summaries.is_told(batch)} - self._runs.made
+        before = totals.state(connection, sorted(about), seen=bool(seen))
         connection.execute(_UPDATE_RUN, [_facts(run, group) for run, group in _by_run(fresh).items()])
-        self._summaries.write(connection, fresh, summaries.Known(owners, named, seen))
+        self._sets.write(connection, fresh, missing, named)
+        self._summaries.write(connection, fresh, summaries.Known(owners, named, seen), before)
         last = {owners[batch.host]: batch.received for _, batch in fresh}
         connection.execute(_SEEN, [{"at": host, "moment": last[host]} for host in sorted(last)])
 
     def _forget(self) -> None:
         self._hosts = {}
-        for each in (self._packages, self._runs, self._observables):
+        for each in (self._packages, self._runs, self._observables, self._sets):
             each.drop()
 
 
@@ -193,9 +198,13 @@ def _facts(run: int, batches: Iterable[Batch]) -> Row:
     return row
 
 
-def _purls(batches: Iterable[Batch]) -> Iterable[tuple[str, int]]:
+def _purls(
+    batches: Iterable[Batch], missing: Mapping[bytes, Sequence[Installed]]
+) -> Iterable[tuple[str, int]]:
     for batch in batches:
-        named = {package.purl for package in batch.packages} | set(batch.installed or ())
+        named = {package.purl for package in batch.packages}
+        if batch.installed is not None and digest_of(batch.installed) in missing:
+            named |= {each.purl for each in batch.installed}
         named |= {found.purl for found in batch.findings if found.purl is not None}
         named |= {seen.purl for seen in batch.sightings if seen.purl is not None}
         yield from ((purl, batch.received) for purl in named)

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpratique/api/v1/control.proto\x12\x0fpratique.api.v1\"E\n\x0cWatchRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12#\n\x04held\x18\x02 \x03(\x0b\x32\x15.pratique.api.v1.Held\"D\n\x04Held\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.pratique.api.v1.DocumentKind\x12\x0f\n\x07version\x18\x02 \x01(\x04\"M\n\rWatchResponse\x12+\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x19.pratique.api.v1.Document\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\"\xae\x01\n\x08\x44ocument\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.pratique.api.v1.DocumentKind\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12,\n\tapprovals\x18\x04 \x03(\x0b\x32\x19.pratique.api.v1.Approval\x12&\n\x06\x62locks\x18\x05 \x03(\x0b\x32\x16.pratique.api.v1.Block\"[\n\x08\x41pproval\x12\x0c\n\x04purl\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06people\x18\x04 \x03(\t\x12\x11\n\texpires_s\x18\x05 \x01(\x03\"%\n\x05\x42lock\x12\x0c\n\x04purl\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x86\x01\n\x12\x41\x63knowledgeRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.pratique.api.v1.DocumentKind\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07\x61pplied\x18\x04 \x01(\x08\x12\x0f\n\x07problem\x18\x05 \x01(\t\"\x15\n\x13\x41\x63knowledgeResponse*~\n\x0c\x44ocumentKind\x12\x1d\n\x19\x44OCUMENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44OCUMENT_KIND_POLICY\x10\x01\x12\x1b\n\x17\x44OCUMENT_KIND_APPROVALS\x10\x02\x12\x18\n\x14\x44OCUMENT_KIND_BLOCKS\x10\x03\x32\xb4\x01\n\x0e\x43ontrolService\x12H\n\x05Watch\x12\x1d.pratique.api.v1.WatchRequest\x1a\x1e.pratique.api.v1.WatchResponse0\x01\x12X\n\x0b\x41\x63knowledge\x12#.pratique.api.v1.AcknowledgeRequest\x1a$.pratique.api.v1.AcknowledgeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpratique/api/v1/control.proto\x12\x0fpratique.api.v1\"E\n\x0cWatchRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12#\n\x04held\x18\x02 \x03(\x0b\x32\x15.pratique.api.v1.Held\"D\n\x04Held\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.pratique.api.v1.DocumentKind\x12\x0f\n\x07version\x18\x02 \x01(\x04\"M\n\rWatchResponse\x12+\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x19.pratique.api.v1.Document\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\"\xae\x01\n\x08\x44ocument\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.pratique.api.v1.DocumentKind\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12,\n\tapprovals\x18\x04 \x03(\x0b\x32\x19.pratique.api.v1.Approval\x12&\n\x06\x62locks\x18\x05 \x03(\x0b\x32\x16.pratique.api.v1.Block\"[\n\x08\x41pproval\x12\x0c\n\x04purl\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06people\x18\x04 \x03(\t\x12\x11\n\texpires_s\x18\x05 \x01(\x03\"H\n\x05\x42lock\x12\x0c\n\x04purl\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x11\n\thost_name\x18\x04 \x01(\t\"\x86\x01\n\x12\x41\x63knowledgeRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.pratique.api.v1.DocumentKind\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0f\n\x07\x61pplied\x18\x04 \x01(\x08\x12\x0f\n\x07problem\x18\x05 \x01(\t\"\x15\n\x13\x41\x63knowledgeResponse*~\n\x0c\x44ocumentKind\x12\x1d\n\x19\x44OCUMENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44OCUMENT_KIND_POLICY\x10\x01\x12\x1b\n\x17\x44OCUMENT_KIND_APPROVALS\x10\x02\x12\x18\n\x14\x44OCUMENT_KIND_BLOCKS\x10\x03\x32\xb4\x01\n\x0e\x43ontrolService\x12H\n\x05Watch\x12\x1d.pratique.api.v1.WatchRequest\x1a\x1e.pratique.api.v1.WatchResponse0\x01\x12X\n\x0b\x41\x63knowledge\x12#.pratique.api.v1.AcknowledgeRequest\x1a$.pratique.api.v1.AcknowledgeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pratique.api.v1.control_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DOCUMENTKIND']._serialized_start=739
-  _globals['_DOCUMENTKIND']._serialized_end=865
+  _globals['_DOCUMENTKIND']._serialized_start=774
+  _globals['_DOCUMENTKIND']._serialized_end=900
   _globals['_WATCHREQUEST']._serialized_start=50
   _globals['_WATCHREQUEST']._serialized_end=119
   _globals['_HELD']._serialized_start=121
@@ -44,11 +44,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPROVAL']._serialized_start=447
   _globals['_APPROVAL']._serialized_end=538
   _globals['_BLOCK']._serialized_start=540
-  _globals['_BLOCK']._serialized_end=577
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=580
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=714
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=716
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=737
-  _globals['_CONTROLSERVICE']._serialized_start=868
-  _globals['_CONTROLSERVICE']._serialized_end=1048
+  _globals['_BLOCK']._serialized_end=612
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=615
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=749
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=751
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=772
+  _globals['_CONTROLSERVICE']._serialized_start=903
+  _globals['_CONTROLSERVICE']._serialized_end=1083
 # @@protoc_insertion_point(module_scope)

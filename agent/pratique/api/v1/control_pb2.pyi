@@ -71,12 +71,16 @@ class Approval(_message.Message):
     def __init__(self, purl: _Optional[str] = ..., digest: _Optional[str] = ..., reason: _Optional[str] = ..., people: _Optional[_Iterable[str]] = ..., expires_s: _Optional[int] = ...) -> None: ...
 
 class Block(_message.Message):
-    __slots__ = ("purl", "reason")
+    __slots__ = ("purl", "reason", "digest", "host_name")
     PURL_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    HOST_NAME_FIELD_NUMBER: _ClassVar[int]
     purl: str
     reason: str
-    def __init__(self, purl: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    digest: str
+    host_name: str
+    def __init__(self, purl: _Optional[str] = ..., reason: _Optional[str] = ..., digest: _Optional[str] = ..., host_name: _Optional[str] = ...) -> None: ...
 
 class AcknowledgeRequest(_message.Message):
     __slots__ = ("protocol", "kind", "version", "applied", "problem")

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Run(_message.Message):
-    __slots__ = ("id", "command", "description", "cwd", "user", "host_name", "manager", "profile", "mode", "backend", "started_us", "ended_us", "exit_status", "signal", "pratique_status", "verdict", "incomplete", "lost_events", "guard_lost", "judged", "environment", "versions", "notes", "coverage", "policy", "counts", "egress", "batches", "records", "findings_omitted")
+    __slots__ = ("id", "command", "description", "cwd", "user", "host_name", "manager", "profile", "mode", "backend", "started_us", "ended_us", "exit_status", "signal", "pratique_status", "verdict", "incomplete", "lost_events", "guard_lost", "judged", "environment", "versions", "notes", "coverage", "policy", "counts", "egress", "batches", "records", "findings_omitted", "installed", "installed_omitted")
     class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,8 @@ class Run(_message.Message):
     BATCHES_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_OMITTED_FIELD_NUMBER: _ClassVar[int]
+    INSTALLED_FIELD_NUMBER: _ClassVar[int]
+    INSTALLED_OMITTED_FIELD_NUMBER: _ClassVar[int]
     id: str
     command: _containers.RepeatedScalarFieldContainer[str]
     description: str
@@ -83,7 +85,19 @@ class Run(_message.Message):
     batches: int
     records: int
     findings_omitted: int
-    def __init__(self, id: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ..., cwd: _Optional[str] = ..., user: _Optional[str] = ..., host_name: _Optional[str] = ..., manager: _Optional[str] = ..., profile: _Optional[str] = ..., mode: _Optional[str] = ..., backend: _Optional[str] = ..., started_us: _Optional[int] = ..., ended_us: _Optional[int] = ..., exit_status: _Optional[int] = ..., signal: _Optional[int] = ..., pratique_status: _Optional[int] = ..., verdict: _Optional[_Union[_words_pb2.Verdict, str]] = ..., incomplete: bool = ..., lost_events: _Optional[int] = ..., guard_lost: _Optional[str] = ..., judged: bool = ..., environment: _Optional[_Iterable[str]] = ..., versions: _Optional[_Mapping[str, str]] = ..., notes: _Optional[_Iterable[str]] = ..., coverage: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., counts: _Optional[_Mapping[str, int]] = ..., egress: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., batches: _Optional[int] = ..., records: _Optional[int] = ..., findings_omitted: _Optional[int] = ...) -> None: ...
+    installed: _containers.RepeatedCompositeFieldContainer[Installed]
+    installed_omitted: int
+    def __init__(self, id: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ..., cwd: _Optional[str] = ..., user: _Optional[str] = ..., host_name: _Optional[str] = ..., manager: _Optional[str] = ..., profile: _Optional[str] = ..., mode: _Optional[str] = ..., backend: _Optional[str] = ..., started_us: _Optional[int] = ..., ended_us: _Optional[int] = ..., exit_status: _Optional[int] = ..., signal: _Optional[int] = ..., pratique_status: _Optional[int] = ..., verdict: _Optional[_Union[_words_pb2.Verdict, str]] = ..., incomplete: bool = ..., lost_events: _Optional[int] = ..., guard_lost: _Optional[str] = ..., judged: bool = ..., environment: _Optional[_Iterable[str]] = ..., versions: _Optional[_Mapping[str, str]] = ..., notes: _Optional[_Iterable[str]] = ..., coverage: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., counts: _Optional[_Mapping[str, int]] = ..., egress: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., batches: _Optional[int] = ..., records: _Optional[int] = ..., findings_omitted: _Optional[int] = ..., installed: _Optional[_Iterable[_Union[Installed, _Mapping]]] = ..., installed_omitted: _Optional[int] = ...) -> None: ...
+
+class Installed(_message.Message):
+    __slots__ = ("purl", "identity", "digest")
+    PURL_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    purl: str
+    identity: _words_pb2.Quality
+    digest: str
+    def __init__(self, purl: _Optional[str] = ..., identity: _Optional[_Union[_words_pb2.Quality, str]] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class Coverage(_message.Message):
     __slots__ = ("act", "when", "level", "reason")

@@ -3,12 +3,17 @@
 Records come from packages, so they are hostile: nothing outside the install's own folders is believed.
 """
 
+import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pratique.backends.base import FreshTree
+from pratique.model import Installed
+from pratique.words import Quality
+
+_MOST = 20_000
 
 _TICKS = 0.02
 """File stamps lag behind the clock by up to a timer tick (10 ms at 100 Hz)."""
@@ -42,9 +47,18 @@ def sites(install: Install) -> list[str]:
     return [site for site in resolved if Path(site).is_dir()]
 
 
-def found(install: Install) -> Iterator[FreshTree]:
-    """Every package that the install wrote."""
+def found(install: Install, written_by_package: Callable[[str], bool]) -> Iterator[FreshTree]:
+    """Every package that the install wrote; a record that package code wrote proves no name."""
     from pratique.daemon.installed import node, python  # noqa: PLC0415 (they import this module's shape)
 
-    yield from python.found(install)
-    yield from node.found(install)
+    for tree in itertools.chain(python.found(install), node.found(install)):
+        yield tree._replace(verified=tree.verified and not written_by_package(tree.record))
+
+
+def listed(trees: Iterable[FreshTree]) -> tuple[Installed, ...]:
+    """What was installed, each package and content once."""
+    unique: dict[Installed, None] = {}
+    for tree in itertools.islice(trees, _MOST):
+        quality = Quality.VERIFIED if tree.verified else Quality.CLAIMED
+        unique[Installed(tree.purl, quality, tree.digest)] = None
+    return tuple(unique)

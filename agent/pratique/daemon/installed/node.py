@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,18 @@ from pratique.daemon.installed import Install
 _LARGEST = 64 << 20
 _MOST = 20_000
 _MODULES = "node_modules/"
+_INTEGRITY = re.compile(r"sha(256|384|512)-[A-Za-z0-9+/]{20,100}={0,2}")
 
 
 def found(install: Install) -> Iterator[FreshTree]:
     """Every package whose folder the install wrote."""
     since = install.wrote_from
     for top in dict.fromkeys(map(os.path.realpath, _tops(install))):
-        for place, entry in _entries(Path(top) / ".package-lock.json", since):
+        lock = Path(top) / ".package-lock.json"
+        for place, entry in _entries(lock, since):
             tree = _package(Path(top), place, entry, since)
             if tree is not None:
-                yield tree
+                yield tree._replace(record=str(lock))
 
 
 def _tops(install: Install) -> Iterator[str]:
@@ -68,4 +71,11 @@ def _package(top: Path, place: str, entry: dict[str, Any], since: float) -> Fres
         return None
     # `name` differs for an alias, and for a tarball that says it is something else.
     from_index = str(entry.get("resolved")).startswith("http") and entry.get("integrity")
-    return FreshTree(purl, (folder,), (), bool(from_index and entry.get("name", name) == name))
+    named = bool(from_index and entry.get("name", name) == name)
+    return FreshTree(purl, (folder,), (), named, _digest(entry.get("integrity")))
+
+
+def _digest(integrity: object) -> str | None:
+    """The strongest of the digests that npm had to meet; it lists several beside each other."""
+    words = integrity.split() if isinstance(integrity, str) else []
+    return max((word for word in words if _INTEGRITY.fullmatch(word)), default=None)

@@ -1,9 +1,10 @@
 """Python packages an install wrote: each `*.dist-info/RECORD` of the environment that changed since it began."""
 
 import csv
+import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from packageurl import PackageURL
@@ -18,6 +19,7 @@ _LARGEST = 32 << 20
 _DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info\Z")
 _TARGETS = ("-t", "--target")
 _PREFIXES = ("--prefix", "--python", "-p")
+_NOTES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 _CODE = (".py", ".pth", ".so", ".pyc", ".pyd")
 
 
@@ -94,7 +96,8 @@ def _tree(site: Path, record: Path, since: float) -> FreshTree | None:
     purl = PackageURL("pypi", None, canonicalize_name(named["name"]), named["version"]).to_string()
     directories: dict[str, None] = {}
     files: dict[str, None] = {}
-    for path in _paths(site, record):
+    rows = list(_rows(record))
+    for path in _paths(site, rows):
         top = _top(site, path)
         if top == record.parent.name:
             continue
@@ -104,7 +107,7 @@ def _tree(site: Path, record: Path, since: float) -> FreshTree | None:
             files[path] = None
     # A manager writes down where it took a package from, unless it was an index.
     verified = not (record.parent / "direct_url.json").exists()
-    return FreshTree(purl, tuple(directories), tuple(files), verified)
+    return FreshTree(purl, tuple(directories), tuple(files), verified, _digest(rows), str(record))
 
 
 def _is_known(path: str, purl: str) -> bool:
@@ -114,9 +117,35 @@ def _is_known(path: str, purl: str) -> bool:
     return bool(rows) and all(row and row.package and purl.startswith(f"{row.package}@") for row in rows)
 
 
-def _paths(site: Path, record: Path) -> Iterator[str]:
+def _digest(rows: Iterable[list[str]]) -> str | None:
+    """Of the files that came with the package, by their own digests: alike wherever the same wheel is installed.
+
+    No record says the digest of the archive. What an installer adds (scripts, byte code, its own notes) is left out.
+    """
+    listed = sorted(f"{row[0]},{row[1]}" for row in rows if len(row) > 1 and row[1] and _came_along(row[0]))
+    if not listed:
+        return None
+    lines = "\n".join(listed).encode("utf-8", "surrogateescape")
+    return f"record-sha256-{hashlib.sha256(lines).hexdigest()}"
+
+
+def _came_along(path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    added = folder.endswith(".dist-info") and (name in _NOTES or name.startswith("uv_"))
+    return not (added or path.startswith(("../", "/")) or name.endswith(".pyc"))
+
+
+def _paths(site: Path, rows: Iterable[list[str]]) -> Iterator[str]:
     """The files it names, of those that may be an install's: below the site, or scripts beside it."""
     scripts = f"{site.parents[2]}/bin/" if len(site.parents) > 2 else "/nonexistent/"  # noqa: PLR2004
+    for row in rows:
+        path = os.path.normpath(site / row[0]) if row and "\0" not in row[0] else ""
+        if path.startswith((f"{site}/", f"{site}/bin/", scripts)):
+            yield path
+
+
+def _rows(record: Path) -> Iterator[list[str]]:
+    """Its lines; none of a record that cannot be read."""
     try:
         descriptor = os.open(record, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -124,10 +153,7 @@ def _paths(site: Path, record: Path) -> Iterator[str]:
     except OSError:
         return
     try:
-        for row, _ in zip(csv.reader(text.splitlines()), range(_LINES), strict=False):
-            path = os.path.normpath(site / row[0]) if row and "\0" not in row[0] else ""
-            if path.startswith((f"{site}/", f"{site}/bin/", scripts)):
-                yield path
+        yield from (row for row, _ in zip(csv.reader(text.splitlines()), range(_LINES), strict=False) if row)
     except csv.Error:
         return
 

@@ -1,4 +1,4 @@
-"""CycloneDX 1.6: the packages whose code ran, with what was seen of them; no list of all that was installed."""
+"""CycloneDX 1.6: what was installed, and the packages whose code ran, with what was seen of them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -42,13 +42,34 @@ def _of_run(run: Json) -> Json:
         "incomplete": run["incomplete"],
         "profile": run["profile"],
         "mode": run["mode"],
-        "scope": "packages whose code ran in this run",
+        "scope": "packages that this run installed, and packages whose code ran in it",
     }
 
 
 def _components(report: Json) -> Iterator[Json]:
     for number, package in enumerate(report["packages"], start=1):
         yield _component(package, number, report["findings"])
+    ran = {package["purl"] for package in report["packages"]}
+    rest = [each for each in report.get("installed", ()) if each["purl"] not in ran]
+    for number, each in enumerate(rest, start=len(report["packages"]) + 1):
+        yield _installed(each, number)
+
+
+def _installed(each: Json, number: int) -> Json:
+    """A package of which nothing more was seen: its code did not run, or not on its own."""
+    purl, digest = each["purl"], each["digest"]
+    name, version = _name_and_version(purl)
+    hashes = list(_hashes([digest] if digest else []))
+    about = {"identity": each["identity"], "ran": False, "content": None if hashes else digest}
+    return {
+        "type": "library",
+        "bom-ref": f"{purl}#{number}",
+        "name": name,
+        **({"version": version} if version else {}),
+        "purl": purl,
+        **({"hashes": hashes} if hashes else {}),
+        "properties": list(_properties(about)),
+    }
 
 
 def _component(package: Json, number: int, findings: list[Json]) -> Json:

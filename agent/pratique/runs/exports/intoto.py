@@ -1,6 +1,6 @@
 """in-toto: an unsigned Statement v1 with a Runtime Trace predicate, to be signed by whoever vouches for the run.
 
-Its subjects are the report itself, by digest, and each package whose code ran and whose digest is known.
+Its subjects are the report itself, by digest, and each package that ran or was installed and whose digest is known.
 """
 
 import json
@@ -47,6 +47,11 @@ def _subjects(report: Json) -> Iterator[Json]:
         # Only verified names: a statement about a package must not rest on what the package says of itself.
         if package["purl"] and digests and package["identity"] == "verified":
             yield {"name": package["purl"], "uri": package["purl"], "digest": digests}
+    ran = {package["purl"] for package in report["packages"] if package["digests"]}
+    for each in report.get("installed", ()):
+        name, content = hexadecimal(each["digest"] or "")
+        if content and each["identity"] == "verified" and each["purl"] not in ran:
+            yield {"name": each["purl"], "uri": each["purl"], "digest": {name: content}}
 
 
 def _predicate(report: Json) -> Json:

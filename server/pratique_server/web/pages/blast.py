@@ -42,7 +42,7 @@ def export(connection: Asking, visit: Viewer, purl: Purl) -> Response:
 
 
 def _known(connection: Connection, purl: str) -> dict[str, Any]:
-    known = packages.blast(connection, purl)
+    known = packages.blast(connection, purl, worst=_MOST_DRAWN)
     numbers = blast.meant(connection, purl)
     rows = blast.touched(connection, numbers)
     return {
@@ -50,7 +50,7 @@ def _known(connection: Connection, purl: str) -> dict[str, Any]:
         "known": known,
         "drawn": _drawn(known["hosts"], blast.by_host(rows)),
         "span": _span(rows),
-        "cut": len(rows) >= blast.MOST_RUNS,
+        "cut": blast.MOST_RUNS if len(rows) >= blast.MOST_RUNS else 0,
         "secrets": blast.secrets(connection, numbers),
         "rebuild": blast.rebuild(connection, numbers, rows),
         "blocks": decided.blocks_of(connection, purl),
@@ -71,7 +71,7 @@ def _drawn(hit: list[dict[str, Any]], runs: dict[str, list[RowMapping]]) -> list
     """A row per host, with a mark where each of its runs was in time; refusals first."""
     first, last = _span([row for rows in runs.values() for row in rows])
     order = sorted(hit, key=lambda row: (-row["refused"], -row["events"], row["first"] or ""))
-    return [{**row, "marks": _marks(runs.get(row["host"], []), first, last)} for row in order[:_MOST_DRAWN]]
+    return [{**row, "marks": _marks(runs.get(row["host"], []), first, last)} for row in order]
 
 
 def _marks(rows: list[RowMapping], first: int, last: int) -> list[dict[str, Any]]:

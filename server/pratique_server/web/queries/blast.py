@@ -17,7 +17,7 @@ from pratique_server.store.schema import (
 )
 from pratique_server.web.queries import documents
 
-MOST_RUNS = 2_000
+MOST_RUNS = 600
 _MOST_PLACES = 60
 _COLUMNS = (
     runs.c.number, runs.c.id, runs.c.started, runs.c.received, runs.c.verdict, runs.c.cwd, runs.c.description,
