@@ -209,5 +209,8 @@ static __always_inline __u64 recognise(struct scratch *scratch)
 	m->rest = 0;
 	begin_word(m);
 	bpf_loop(scratch->record.argv_length, read_letter, &walk, 0);
+	/* A verb that is no word: `yarn` alone installs. A cut argv may go on: its end is not known. */
+	if (scratch->record.argv_length < EXEC_ARGV_MAX)
+		m->matched |= m->after & token(TOKEN_VERB, FNV_OFFSET);
 	return m->matched;
 }

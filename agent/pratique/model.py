@@ -106,6 +106,8 @@ class Settlement(NamedTuple):
     """True where package (or project) code begins: the process becomes the origin of what it starts."""
     reason: str = ""
     """One phrase for the report: why it was taken for this actor."""
+    approved: bool | None = None
+    """Whether the project's own list lets the package run scripts; None where it keeps no such list."""
 
 
 class Coverage(NamedTuple):

@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
-from pratique.managers.npm import bins, cache
-from pratique.managers.npm.arguments import Arguments, parse
-from pratique.managers.npm.environment import digest_of, source_of
-from pratique.managers.npm.identity import purl
-from pratique.managers.npm.places import place_of, same_folder
-from pratique.managers.npm.project import read
-from pratique.managers.npm.registries import Registries, configured, public
+from pratique.managers.node import bins
+from pratique.managers.node.arguments import Arguments
+from pratique.managers.node.environment import digest_of, source_of
+from pratique.managers.node.places import place_of, same_folder
+from pratique.managers.node.project import read
+from pratique.managers.node.purls import purl
+from pratique.managers.node.registries import Registries, configured, public
+from pratique.managers.npm import cache
+from pratique.managers.npm.arguments import parse
 
 DIGEST = "sha512-" + "A" * 86 + "=="
 OWN, CORP, BUILT_IN = "https://mirror.test/npm/", "https://corp.test", "https://built-in.test/"

@@ -9,7 +9,8 @@ import pytest
 
 from pratique.backends.hooks.tokens import LIMIT, tokens
 from pratique.managers import match, patterns
-from pratique.managers.npm.arguments import name_of, parse, place_in
+from pratique.managers.node.arguments import name_of, place_in
+from pratique.managers.npm.arguments import parse
 from pratique.managers.npm.facts import facts
 from pratique.managers.npm.manager import Npm
 

@@ -13,7 +13,7 @@ from pratique.model import Settlement
 __all__ = ["match", "own", "patterns", "registry", "warm"]
 
 # In the order in which their patterns are tried; each folder has `facts.patterns` and `manager.CLASS`.
-_FAMILIES = {"pip": "Pip", "npm": "Npm", "uv": "Uv"}
+_FAMILIES = {"pip": "Pip", "npm": "Npm", "uv": "Uv", "pnpm": "Pnpm"}
 
 
 class _Family:

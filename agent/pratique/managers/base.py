@@ -20,7 +20,7 @@ class Pattern(NamedTuple):
     modules: tuple[str, ...]
     """Or the word after `-m` (also `-Im`, `-Sm` …)."""
     verbs: tuple[str, ...]
-    """First word after the target that is no option."""
+    """First word after the target that is no option; the empty word stands for there being none."""
     interpreter_values: tuple[str, ...] = ()
     """Interpreter options that take the next word (`-W`, `-X`)."""
     values: tuple[str, ...] = ()

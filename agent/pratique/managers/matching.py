@@ -41,7 +41,7 @@ def _fits(argv: Sequence[str], pattern: Pattern) -> bool:
     if not pattern.verbs:
         return True
     verb = _skip_options(argv, end, pattern.values)
-    return verb < len(argv) and argv[verb] in pattern.verbs
+    return (argv[verb] if verb < len(argv) else "") in pattern.verbs
 
 
 def _script_end(argv: Sequence[str], pattern: Pattern) -> int | None:

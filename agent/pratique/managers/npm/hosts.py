@@ -8,8 +8,9 @@ from pathlib import Path
 from pratique.managers import hosts
 from pratique.managers.base import Learned
 from pratique.managers.files import text
-from pratique.managers.npm.arguments import Arguments, parse, script_of
-from pratique.managers.npm.registries import built_in
+from pratique.managers.node.arguments import Arguments
+from pratique.managers.node.registries import built_in
+from pratique.managers.npm.arguments import parse, script_of
 
 _MAX_BYTES = 1 << 20
 _REGISTRY = re.compile(r"^\s*(?:(@[\w.~-]+):)?registry\s*=\s*['\"]?(\S+?)['\"]?\s*$", re.MULTILINE)

@@ -9,14 +9,15 @@ Everything else is *claimed* under the name of its place; another name that it g
 """
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from pratique.managers.base import Context
-from pratique.managers.npm import cache, project
+from pratique.managers.node import project
+from pratique.managers.node.places import Place
+from pratique.managers.node.purls import purl, source
+from pratique.managers.node.registries import Tarball, public
+from pratique.managers.node.tampering import packed, unchanged
+from pratique.managers.npm import cache
 from pratique.managers.npm.memory import Memory, Request
-from pratique.managers.npm.places import Place
-from pratique.managers.npm.registries import Tarball, public
-from pratique.managers.npm.tampering import unchanged
 from pratique.model import Identity
 from pratique.words import Quality
 
@@ -64,15 +65,6 @@ def checkout(name: str | None, url: str) -> tuple[Identity, str]:
     return Identity(
         Quality.CLAIMED if found else Quality.UNKNOWN, found, public(url)
     ), "built from version control"
-
-
-def purl(name: str, version: str | None, **qualifiers: str) -> str:
-    """`pkg:npm/%40scope/name@version?key=value`; URLs among the qualifiers lose their secrets."""
-    given = [
-        f"{key}={quote(_source(value), safe='.-_~:/')}" for key, value in sorted(qualifiers.items()) if value
-    ]
-    tail = f"@{quote(version, safe='.-_~')}" if version else ""
-    return f"pkg:npm/{quote(name, safe='/.-_~')}{tail}{'?' + '&'.join(given) if given else ''}"
 
 
 def _direct(place: Place, memory: Memory, request: Request) -> bool | None:
@@ -127,7 +119,9 @@ def _is_own_word(place: Place) -> bool:
 def _tampered(place: Place, claim: Claim, memory: Memory, request: Request) -> str | None:
     if memory.began is None or claim.digest is None:
         return None
-    same = unchanged(place.folder, memory.began, request.cache, claim.digest)
+    digest = claim.digest
+    archive = cache.content(request.cache, digest)
+    same = unchanged(place.folder, memory.began, lambda: packed(archive, digest))
     return None if same else "its files changed since other package code ran"
 
 
@@ -136,16 +130,9 @@ def _claimed(place: Place, claim: Claim, archive: Tarball | None) -> tuple[str, 
     if archive:
         return (purl(archive.name, archive.version),)
     own = claim.name in (None, place.name)
-    source = _source(claim.resolved or "")
-    kind = "vcs_url" if source.startswith("git") else "download_url"
-    first = purl(place.name, claim.version if own else None, **{kind: source})
+    origin = source(claim.resolved or "")
+    kind = "vcs_url" if origin.startswith("git") else "download_url"
+    first = purl(place.name, claim.version if own else None, **{kind: origin})
     others = [] if own else list(claim.candidates())
     others += [purl(place.above, None)] if place.above and claim.resolved is None else []
     return (first, *others)
-
-
-def _source(url: str) -> str:
-    """Without secrets, but with the commit that a git URL ends in."""
-    bare, mark, commit = url.partition("#")
-    keep = mark and bare.startswith("git") and all(letter in "0123456789abcdef" for letter in commit)
-    return public(bare) + (f"#{commit}" if keep else "")

@@ -9,15 +9,16 @@ from pathlib import Path
 from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.helpers import helper, lifecycle
 from pratique.managers.hosts import first_reasons
-from pratique.managers.npm import bins
+from pratique.managers.node import bins
+from pratique.managers.node.arguments import wanted
+from pratique.managers.node.environment import Script, digest_of, read, source_of
+from pratique.managers.node.places import Place, locked, package_of, place_of, same_folder
+from pratique.managers.node.project import manifest_of, names_in
 from pratique.managers.npm.arguments import after_npm, parse, script_of
-from pratique.managers.npm.environment import Script, digest_of, read, source_of
 from pratique.managers.npm.facts import facts
 from pratique.managers.npm.hosts import learned
 from pratique.managers.npm.identity import Claim, checkout, identify
-from pratique.managers.npm.memory import Memory, Request, memory_of, wanted
-from pratique.managers.npm.places import Place, locked, package_of, place_of, same_folder
-from pratique.managers.npm.project import manifest_of, names_in
+from pratique.managers.npm.memory import Memory, Request, memory_of
 from pratique.model import UNKNOWN, Identity, Settlement
 from pratique.words import Actor, Stage
 
@@ -58,7 +59,7 @@ class Npm:
         """Names on the command line, or without any there what the project's package.json asks for."""
         arguments = parse(argv)
         where = os.path.join(cwd, *arguments.all("--prefix")[-1:])  # noqa: PTH118
-        return tuple(sorted(wanted(arguments) or names_in(manifest_of(where))))
+        return tuple(sorted(wanted(arguments, facts()) or names_in(manifest_of(where))))
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Registries, lock files, proxies, and URLs on the command line."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from pratique.managers.base import Context, Stopped
 from pratique.managers.files import text
-from pratique.managers.npm import environment, project, registries
-from pratique.managers.npm.arguments import Arguments, name_of, parse
+from pratique.managers.node import environment, project, registries
+from pratique.managers.node.arguments import Arguments, name_of, specs, wanted
+from pratique.managers.node.project import Project
+from pratique.managers.node.registries import Registries
+from pratique.managers.npm.arguments import parse
 from pratique.managers.npm.facts import facts
-from pratique.managers.npm.project import Project
-from pratique.managers.npm.registries import Registries
 
 _MAX_BYTES = 1 << 20
 
@@ -92,18 +93,6 @@ def _read(said: Mapping[str, str], context: Context) -> Request:
         said.get("npm_config_cache", ""),
         said.get("NODE_OPTIONS"),
         tuple(environment.trees(said)),
-        wanted(arguments) or (frozenset() if arguments.words else found.wanted),
-        any(name_of(word) is None for word in specs(arguments)),
+        wanted(arguments, facts()) or (frozenset() if arguments.words else found.wanted),
+        any(name_of(word) is None for word in specs(arguments, facts())),
     )
-
-
-def wanted(arguments: Arguments) -> frozenset[str]:
-    """Names of packages on the command line."""
-    return frozenset(name for name in map(name_of, specs(arguments)) if name)
-
-
-def specs(arguments: Arguments) -> tuple[str, ...]:
-    """The words that say what to fetch."""
-    if arguments.verb in facts().command:
-        return arguments.all("--package") or arguments.words[:1]
-    return arguments.words if arguments.verb in facts().packages else ()

@@ -8,14 +8,14 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pratique.managers.files import text
-from pratique.managers.npm.arguments import Arguments, place_in
+from pratique.managers.node.arguments import Arguments, place_in
 
 _MAX_BYTES, _MAX_PLACES = 1 << 20, 2_000
 _KINDS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
@@ -39,21 +39,33 @@ class Project:
     places: Mapping[str, Local]
     wanted: frozenset[str]
 
-    def doubt(self, folder: str, event: str, script: str, written: Callable[[str], bool]) -> str | None:
-        """Why a script of one of the places is not the user's any more; None if it is."""
+    def doubt(
+        self, folder: str, event: str, script: str | None, written: Callable[[str], bool]
+    ) -> str | None:
+        """Why a script of one of the places is not the user's any more; None if it is.
+
+        `script` is None where the manager does not say what it runs.
+        """
         local = self.places[folder]
         if local.inode != inode(folder):
             return "its directory was replaced"
         if written(f"{folder}/package.json"):
             return "package code wrote its package.json"
-        return None if local.scripts.get(event) == script else "no such script stood there when npm began"
+        stood = local.scripts.get(event)
+        same = stood is not None and (script is None or stood == _BIN.sub("", script))
+        return None if same else "no such script stood there when the manager began"
 
 
-def read(root: str | None, arguments: Arguments, cwd: str, gyp: str) -> Project:
-    """The project at `root` (None for a global install) and the directories on the command line."""
+def read(
+    root: str | None, arguments: Arguments, cwd: str, gyp: str, workspaces: Sequence[str] = ()
+) -> Project:
+    """The project at `root` (None for a global install) and the directories on the command line.
+
+    `workspaces` are patterns that stand elsewhere than in package.json.
+    """
     manifest = manifest_of(root) if root else {}
     named = [os.path.join(cwd, path) for path in map(place_in, arguments.words) if path]  # noqa: PTH118
-    spaces = list(islice(_workspaces(root, manifest), _MAX_PLACES)) if root else []
+    spaces = list(islice(_workspaces(root, manifest, workspaces), _MAX_PLACES)) if root else []
     for top in [root, *spaces] if root else []:
         named += _named(str(top))
     places = {}
@@ -129,10 +141,10 @@ def _is_installed(real: str, root: str | None) -> bool:
     return "/node_modules/" in f"{below}/"
 
 
-def _workspaces(root: str | None, manifest: Mapping[str, Any]) -> Iterator[str]:
+def _workspaces(root: str | None, manifest: Mapping[str, Any], more: Sequence[str]) -> Iterator[str]:
     given = manifest.get("workspaces")
     patterns = given.get("packages") if isinstance(given, dict) else given
-    for pattern in patterns if isinstance(patterns, list) else ():
+    for pattern in [*(patterns if isinstance(patterns, list) else ()), *more]:
         if root and isinstance(pattern, str) and not pattern.startswith(("!", "/")):
             yield from _expand(root, os.path.normpath(pattern))
 

@@ -10,6 +10,7 @@ from pratique.managers.files import text
 
 _MAX_BYTES = 1 << 20
 _SCOPE = re.compile(r"(@[\w.~-]+):registry\s*=\s*(.+)")
+_DEFAULT = re.compile(r"\s*registry\s*=\s*(.+)")
 _VARIABLE = re.compile(r"\$\{(\w+)\??\}")
 _NAME = r"(?:(?P<scope>@[\w~-][\w.~-]*)(?:/|%2[fF]))?(?P<base>[\w~-][\w.~-]*)"
 _TARBALL = re.compile(
@@ -86,6 +87,20 @@ def configured(
     )
 
 
+def of_files(
+    files: Sequence[str],
+    environment: Mapping[str, str],
+    given: Sequence[str | None],
+    written: Callable[[str], bool],
+    default: str | None = None,
+) -> Registries:
+    """As files of npm's kind say, weakest first; what is `given` elsewhere comes before them."""
+    content = "\n".join(text(path, _MAX_BYTES, follow=True) for path in files if not written(path))
+    found = [_plain(row[1], environment) for row in map(_DEFAULT.fullmatch, content.splitlines()) if row]
+    chosen = next((each for each in (*given, *reversed(found), default) if each), None)
+    return Registries(chosen, _scopes(content, environment), default, "never")
+
+
 def public(url: str) -> str:
     """Without user info, query and fragment."""
     return re.sub(r"^([\w+.-]+://)[^/?#]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
@@ -105,11 +120,11 @@ def _given(environment: Mapping[str, str], argv: Sequence[str]) -> list[tuple[st
 
 def _scopes(content: str, environment: Mapping[str, str]) -> dict[str, str]:
     found = (_SCOPE.fullmatch(line.strip()) for line in content.splitlines())
-    return {
-        row[1]: _VARIABLE.sub(lambda name: environment.get(name[1], ""), row[2].strip(" \t\"'"))
-        for row in found
-        if row
-    }
+    return {row[1]: _plain(row[2], environment) for row in found if row}
+
+
+def _plain(value: str, environment: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda name: environment.get(name[1], ""), value.strip(" \t\"'"))
 
 
 def built_in(npm: str, written: Callable[[str], bool]) -> str | None:
