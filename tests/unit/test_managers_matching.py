@@ -1,7 +1,9 @@
 """Recognition is positional: what runs pip is found in every form, what only speaks of it never is."""
 
 import pytest
+from packageurl import PackageURL
 
+from pratique import managers
 from pratique.managers import match, patterns, registry
 
 INSTALLS = [
@@ -117,3 +119,11 @@ def test_each_family_names_itself_in_its_patterns() -> None:
     """The name a pattern carries is the one the registry knows, so a match finds its module."""
     for name, manager in registry().items():
         assert {pattern.manager for pattern in manager.patterns()} == {name}
+
+
+def test_managers_say_which_packages_they_come_in() -> None:
+    """An upgraded manager is not watched as a fresh package: each family names its own, without a version."""
+    own = managers.own()
+
+    assert own >= {"pkg:pypi/pip", "pkg:npm/npm", "pkg:pypi/uv"}
+    assert all(PackageURL.from_string(purl).version is None for purl in own)
