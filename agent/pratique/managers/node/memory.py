@@ -48,14 +48,16 @@ class Memory:
     requests: dict[tuple[int, tuple[str, ...]], Request] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
     """Package folders whose code has been started."""
+    nested: set[int] = field(default_factory=set)
+    """The manager's own children that are the manager again."""
     began: int | None = None
     """When the first package code of the run was let go, in nanoseconds since the epoch."""
 
-    def request(self, context: Context, read: Callable[[Context], Request]) -> Request:
+    def request(self, context: Context, read: Callable[[], Request]) -> Request:
         """The manager's request, read at its first child and never again."""
         key = (context.manager.pid, context.manager.argv)
         if key not in self.requests:
-            self.requests[key] = read(context)
+            self.requests[key] = read()
         return self.requests[key]
 
     def ran_in(self, folder: str) -> bool:
