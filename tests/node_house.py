@@ -50,6 +50,7 @@ def _always(_: Path, __: tuple[str, ...]) -> None:
 KINDS = {
     "yarn-1": Kind("yarn", ("add",), ("install",), (), _always, "yarn.lock"),
     "yarn-4": Kind("yarn", ("add",), ("install",), ("dlx",), _berry, "yarn.lock"),
+    "bun": Kind("bun", ("add",), ("install",), ("x",), _bun, "bun.lock"),
     "pnpm": Kind("pnpm", ("add",), ("install",), ("dlx",), _pnpm, "pnpm-lock.yaml"),
 }
 
@@ -68,6 +69,7 @@ class House:
         for folder in ("home", "mine", "tmp"):
             (self.top / folder).mkdir()
         self.project()
+        (self.top / "home" / ".npmrc").write_text(f"registry={self.registry.url}\n")
 
     @property
     def mine(self) -> Path:
@@ -115,6 +117,8 @@ def environment(name: str, top: Path, registry: str) -> dict[str, str]:
         "HOME": str(top / "home"),
         "TMPDIR": str(top / "tmp"),
         "LANG": "C.UTF-8",
+        "npm_config_registry": registry,
+        "BUN_CONFIG_REGISTRY": registry,
         **(_OWN[name](registry, top) if name in _OWN else {}),
     }
 

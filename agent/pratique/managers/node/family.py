@@ -123,7 +123,9 @@ class NodeFamily:
         script = (
             None if script == self.script(context.manager) else script
         )  # it may run inside another's script
-        inherited = lifecycle(child, context) or script
+        if script and script.event == self.facts.fetched:
+            script = None
+        inherited = script or (lifecycle(child, context) and request.arguments.verb not in self.facts.command)
         if by_manager and not inherited and self._again(child, context, request):
             memory.nested.add(child.pid)
             return Settlement(Actor.MANAGER, Stage.RESOLVE, reason=f"{self.name} running itself again")
@@ -142,9 +144,11 @@ class NodeFamily:
         given = program_of(context.manager.argv, self.facts)[1]
         led = self.facts.lead.get(given[0], 0) if given else 0
         same = tuple(words) in (tuple(given), tuple(given[led:]))
-        place = child.cwd == context.manager.cwd or child.cwd in request.project.places
+        same = same and (child.cwd == context.manager.cwd or child.cwd in request.project.places)
+        fetching = request.arguments.verb in self.facts.command and child.exe == context.manager.exe
+        same = same or (fetching and child.cwd in map(os.path.realpath, self._trees(request)[1:]))
         clean = not any(map(context.written_by_package, (child.exe, *child.argv[:2])))
-        return bool(program) and same and place and clean
+        return bool(program) and same and clean
 
     def _harmless(self, child: Stopped, context: Context, memory: Memory) -> bool:
         """Its cwd holds no package's files, which git and others would take settings from."""
@@ -207,7 +211,7 @@ class NodeFamily:
             manager.environment,
             found,
             self.registries(manager, root, child.environment),
-            tuple(place.replace("~", home, 1) for place in facts.trees if home.startswith("/")),
+            _places(facts.trees, manager.environment),
             names,
             unnamed,
             _lock(root, facts.roots),
@@ -225,6 +229,12 @@ class NodeFamily:
             yield from hosts.locked(f"{root}/{name}", _RESOLVED, name)
         yield from hosts.named(arguments_of(argv, facts).words)
         yield from hosts.proxies(said)
+
+
+def _places(patterns: Sequence[str], said: Mapping[str, str]) -> tuple[str, ...]:
+    home, temporary = said.get("HOME", ""), said.get("TMPDIR") or "/tmp"  # noqa: S108 -- their default, not ours
+    found = (place.replace("~", home, 1).replace("$TMPDIR", temporary, 1) for place in patterns)
+    return tuple(place for place in found if place.startswith("/"))
 
 
 def _program(place: Place) -> Script:
