@@ -11,7 +11,15 @@ from pratique.model import Settlement
 __all__ = ["match", "patterns", "registry", "warm"]
 
 # In the order in which their patterns are tried; each folder has `facts.patterns` and `manager.CLASS`.
-_FAMILIES = {"pip": "Pip", "npm": "Npm", "uv": "Uv", "pnpm": "Pnpm", "yarn": "Yarn", "bun": "Bun"}
+_FAMILIES = {
+    "pip": "Pip",
+    "npm": "Npm",
+    "uv": "Uv",
+    "pnpm": "Pnpm",
+    "yarn": "Yarn",
+    "bun": "Bun",
+    "poetry": "Poetry",
+}
 
 
 class _Family:

@@ -11,6 +11,7 @@ from pratique.managers import hosts
 from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.files import text
 from pratique.managers.helpers import helper, lifecycle
+from pratique.managers.memory import memory_of
 from pratique.managers.node import environment
 from pratique.managers.node.environment import Script
 from pratique.managers.node.facts import Facts, load
@@ -21,7 +22,6 @@ from pratique.managers.node.memory import (
     Request,
     arguments_of,
     asked,
-    memory_of,
     own_project,
     program_of,
     root_of,
@@ -89,7 +89,7 @@ class NodeFamily:
 
     def classify(self, child: Stopped, context: Context) -> Settlement:
         """The manager again, helper, project or package: the first that every condition of holds."""
-        memory = memory_of(context, self.name)
+        memory = memory_of(context, self.name, Memory)
         request = memory.request(context, lambda: self._read(child, context))
         memory.nested.discard(child.pid)  # it executes: what is remembered of its number was another image
         settled = self._judge(child, context, memory, request)

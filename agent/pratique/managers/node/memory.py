@@ -65,14 +65,6 @@ class Memory:
         return any(folder == place or folder.startswith(f"{place}/") for place in self.ran)
 
 
-def memory_of(context: Context, name: str) -> Memory:
-    """The memory of this run."""
-    memory = context.memory.setdefault(name, Memory())
-    if not isinstance(memory, Memory):
-        raise TypeError(f"another module took {name}'s place in the memory of the run")
-    return memory
-
-
 def program_of(argv: Sequence[str], facts: Facts) -> tuple[str, Sequence[str]]:
     """The manager's program by its own name, and the words after it."""
     for pattern in facts.patterns:
