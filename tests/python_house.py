@@ -14,6 +14,7 @@ from pathlib import Path
 from clients import client
 from pip_tracer import Tree, trace
 from pratique.managers.base import Stopped
+from uv_program import uv_program
 
 _SYSTEM = '[build-system]\nrequires = {needs}\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 _PROJECT = '[project]\nname = "{name}"\nversion = "1.2"\ndependencies = {wants}\n'
@@ -110,7 +111,15 @@ def _poetry(_: str) -> dict[str, str]:
     return {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_NO_INTERACTION": "1"}
 
 
+def _pipx(index: str) -> dict[str, str]:
+    uv = uv_program()
+    program = client("pipx")
+    path = f"{program.parent if program else ''}:{uv.parent if uv else ''}:/usr/bin:/bin"
+    return {"PATH": path, "UV_DEFAULT_INDEX": index, "UV_PYTHON_DOWNLOADS": "never"}
+
+
 KINDS = {
+    "pipx": Kind(("run",), _pipx),
     "poetry": Kind(("add",), _poetry, _POETRY),
 }
 

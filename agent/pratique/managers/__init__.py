@@ -19,6 +19,7 @@ _FAMILIES = {
     "yarn": "Yarn",
     "bun": "Bun",
     "poetry": "Poetry",
+    "pipx": "Pipx",
 }
 
 

@@ -90,6 +90,10 @@ class PythonFamily:
             return Settlement(
                 Actor.MANAGER, Stage.RESOLVE, reason=f"a package manager that {self.name} starts"
             )
+        if by_manager and not inherited and self._is_version(child, context):
+            return Settlement(
+                Actor.HELPER, Stage.RESOLVE, reason=f"{self.name} asking which manager there is"
+            )
         row = helper(child, context, self.facts.rows, None if not by_manager else self.name)
         if row and not inherited and not memory.ran_in(child.cwd):
             return Settlement(Actor.HELPER, Stage.RESOLVE, reason=f"{self.name}'s own {row.name}")
@@ -129,6 +133,10 @@ class PythonFamily:
         found = managers.match(child.argv, managers.patterns())
         named = found is not None and found.manager in self.facts.nested
         return named and not any(map(context.written_by_package, (child.exe, *child.argv[:2])))
+
+    def _is_version(self, child: Stopped, context: Context) -> bool:
+        named = basename(child.argv[0]) in self.facts.nested if child.argv else False
+        return named and child.argv[1:] == ("--version",) and not context.written_by_package(child.exe)
 
     def _is_hook(self, child: Stopped, context: Context) -> bool:
         """The build hooks' runner that came with the manager itself."""
