@@ -48,6 +48,9 @@ def _always(_: Path, __: tuple[str, ...]) -> None:
 
 
 KINDS = {
+    "yarn-1": Kind("yarn", ("add",), ("install",), (), _always, "yarn.lock"),
+    "yarn-4": Kind("yarn", ("add",), ("install",), ("dlx",), _berry, "yarn.lock"),
+    "bun": Kind("bun", ("add",), ("install",), ("x",), _bun, "bun.lock"),
     "pnpm": Kind("pnpm", ("add",), ("install",), ("dlx",), _pnpm, "pnpm-lock.yaml"),
 }
 
@@ -66,6 +69,7 @@ class House:
         for folder in ("home", "mine", "tmp"):
             (self.top / folder).mkdir()
         self.project()
+        (self.top / "home" / ".npmrc").write_text(f"registry={self.registry.url}\n")
 
     @property
     def mine(self) -> Path:
@@ -113,8 +117,24 @@ def environment(name: str, top: Path, registry: str) -> dict[str, str]:
         "HOME": str(top / "home"),
         "TMPDIR": str(top / "tmp"),
         "LANG": "C.UTF-8",
-        **_OWN.get(name, lambda _: {})(registry),
+        "npm_config_registry": registry,
+        "BUN_CONFIG_REGISTRY": registry,
+        **(_OWN[name](registry, top) if name in _OWN else {}),
     }
 
 
-_OWN: dict[str, Callable[[str], dict[str, str]]] = {}
+def _yarn_1(_: str, top: Path) -> dict[str, str]:
+    return {"YARN_CACHE_FOLDER": str(top / "cache"), "YARN_DISABLE_SELF_UPDATE_CHECK": "1"}
+
+
+def _yarn_4(registry: str, _: Path) -> dict[str, str]:
+    return {
+        "YARN_NPM_REGISTRY_SERVER": registry,
+        "YARN_UNSAFE_HTTP_WHITELIST": "127.0.0.1",
+        "YARN_ENABLE_TELEMETRY": "0",
+        "YARN_NPM_MINIMAL_AGE_GATE": "0",
+        "YARN_ENABLE_IMMUTABLE_INSTALLS": "0",
+    }
+
+
+_OWN: dict[str, Callable[[str, Path], dict[str, str]]] = {"yarn-1": _yarn_1, "yarn-4": _yarn_4}

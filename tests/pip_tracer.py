@@ -80,7 +80,7 @@ def trace(
             context = Context(task.manager, task.image, written_by_package, memory)
             settled = registry()[task.family].classify(child, context)
             tree.seen.append((child, settled))
-            tasks[pid] = Task(settled.actor, child, task.manager, task.family)
+            tasks[pid] = Task(settled.actor, child, *_sponsor(settled, child, task))
         elif task.actor in (Actor.COMMAND, Actor.PROJECT) and (found := match(child.argv, patterns())):
             tree.managers.append(child)
             tasks[pid] = Task(Actor.MANAGER, child, child, found.manager)
@@ -99,6 +99,12 @@ def trace(
         for known in early.keys() & tasks.keys():
             _resume(known, early.pop(known), tasks, judge)
     return tree
+
+
+def _sponsor(settled: Settlement, child: Stopped, task: Task) -> tuple[Stopped | None, str]:
+    """A manager of another family answers for what it starts itself."""
+    found = match(child.argv, patterns()) if settled.actor is Actor.MANAGER else None
+    return (child, found.manager) if found and found.manager != task.family else (task.manager, task.family)
 
 
 def _resume(pid: int, status: int, tasks: dict[int, Task], judge: Callable[[int], None]) -> None:

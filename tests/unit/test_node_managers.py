@@ -97,6 +97,7 @@ def test_code_written_into_another_package_costs_the_proof(house: House) -> None
         for place in house.mine.rglob("node_modules/late/ask.js"):
             if "/early" in child.cwd:
                 place.write_text("0")
+                house.written.add(str(place))
 
     tree = house.run(*house.kind.add, "late", at_exec=tamper)
 
@@ -140,6 +141,8 @@ def test_a_lock_file_raises_no_name(house: House) -> None:
 
 def test_a_fetched_program_is_a_first_run(house: House) -> None:
     """What the manager fetches only to run it is its package's first run, verified."""
+    if not house.kind.fetch:
+        pytest.skip("it fetches no program to run it")
     house.project("tool")
     tool = {"name": "tool", "version": "2.0.0", "bin": {"tool": "cli.js"}}
     house.registry.add(tool, {"cli.js": "#!/usr/bin/env node\nconsole.log('at your service')\n"})
@@ -149,3 +152,38 @@ def test_a_fetched_program_is_a_first_run(house: House) -> None:
     assert tree.status == 0
     found = {(s.identity.purl, s.identity.quality, s.stage) for _, s in tree.of(Actor.PACKAGE)}
     assert found == {("pkg:npm/tool@2.0.0", Quality.VERIFIED, Stage.FIRST_RUN)}, [s for _, s in tree.seen]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "cd ../../../../.. && node evil.js",
+        "cd ../../../../.. && npm_lifecycle_event=postinstall npm_package_name=mine node evil.js",
+        "NODE_OPTIONS='--require /tmp/x.js' node ask.js",
+        "LD_PRELOAD=/tmp/x.so node ask.js",
+        "PATH=/tmp:$PATH node ask.js",
+        "npm_config_registry=x node ask.js",
+        "cd ../../../good-npm-1.0.0-*/node_modules/good && node ../../../../../evil.js",
+        "cd ../../../good-npm-1.0.0-*/node_modules/good && npm_package_name=good node -e 1",
+    ],
+)
+def test_yarn_s_own_shell_gives_nobody_another_name(tmp_path: Path, script: str) -> None:
+    """A script may choose where and how the next command starts: then it is neither verified nor the project's."""
+    if client("yarn-4") is None:
+        pytest.skip("yarn 4 could not be fetched once")
+    with Registry() as registry:
+        house = House("yarn-4", Path(os.path.realpath(tmp_path)), registry)
+        house.project(scripts={"postinstall": "node own.js"})
+        for name in ("own.js", "evil.js"):
+            (house.mine / name).write_text("")
+        house.publish("good")
+        house.publish("evil", scripts={"postinstall": script}, dependencies={"good": "1.0.0"})
+
+        tree = house.add("evil")
+
+    own = [child.argv[-1] for child, _ in tree.of(Actor.PROJECT)]
+    assert set(own) <= {"own.js"}
+    good = [(c.argv[-1], c.cwd) for c, s in tree.of(Actor.PACKAGE) if s.identity.purl == "pkg:npm/good@1.0.0"]
+    assert all(last == "ask.js" and cwd.endswith("/good") for last, cwd in good), good
+    evil = [s.identity.quality for c, s in tree.of(Actor.PACKAGE) if c.cwd.endswith("/evil")]
+    assert Quality.VERIFIED not in evil

@@ -4,11 +4,9 @@ The indexes are this process's own, on loopback; uv itself is fetched once by pi
 """
 
 import hashlib
-import io
 import os
 import subprocess
 import sys
-import tarfile
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -22,69 +20,8 @@ from pratique.managers.base import Stopped
 from pratique.managers.uv.keys import index_key
 from pratique.model import Settlement
 from pratique.words import Actor, Quality, Stage
+from python_house import project, sdist
 from uv_program import uv_program
-
-_SYSTEM = '[build-system]\nrequires = {needs}\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-_PROJECT = '[project]\nname = "{name}"\nversion = "1.2"\ndependencies = {wants}\n'
-_BACKEND = """
-import zipfile
-_METADATA = "Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.2\\n" + "".join(
-    f"Requires-Dist: {each}\\n" for each in {wants}
-)
-def _write(path):
-    with zipfile.ZipFile(f"{path}/{module}-1.2-py3-none-any.whl", "w") as wheel:
-        files = {
-            "{module}.py": "def main():\\n    print('hello')\\n",
-            "{module}-1.2.dist-info/METADATA": _METADATA,
-            "{module}-1.2.dist-info/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
-            "{module}-1.2.dist-info/entry_points.txt": "[console_scripts]\\n{name} = {module}:main\\n",
-        }
-        for file, text in files.items():
-            wheel.writestr(file, text)
-        wheel.writestr("{module}-1.2.dist-info/RECORD", "".join(f"{file},,\\n" for file in files))
-    return "{module}-1.2-py3-none-any.whl"
-def build_wheel(path, settings=None, metadata=None):
-    import subprocess
-    subprocess.run(["uname", "-rs"], check=True, stdout=subprocess.DEVNULL)
-    return _write(path)
-def build_editable(path, settings=None, metadata=None):
-    return _write(path)
-def build_sdist(path, settings=None):
-    import tarfile
-    with tarfile.open(f"{path}/{module}-1.2.tar.gz", "w:gz") as archive:
-        for file in ("PKG-INFO", "pyproject.toml", "backend.py"):
-            archive.add(file, f"{module}-1.2/{file}")
-    return "{module}-1.2.tar.gz"
-"""
-
-
-def _project(name: str, needs: str = "[]", wants: str = "[]", more: str = "") -> dict[str, str]:
-    def filled(text: str) -> str:
-        for word, value in {
-            "name": name,
-            "module": name.replace("-", "_"),
-            "needs": needs,
-            "wants": wants,
-        }.items():
-            text = text.replace(f"{{{word}}}", value)
-        return text
-
-    return {
-        "PKG-INFO": filled("Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n"),
-        "pyproject.toml": filled(_SYSTEM + _PROJECT) + more,
-        "backend.py": filled(_BACKEND),
-    }
-
-
-def _sdist(folder: Path, files: dict[str, str], name: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name.replace('-', '_')}-1.2.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for file, text in files.items():
-            member = tarfile.TarInfo(f"{name}-1.2/{file}")
-            member.size = len(text.encode())
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return path
 
 
 class Place:
@@ -98,7 +35,7 @@ class Place:
 
     def publish(self, name: str, index: str = "good", **more: str) -> None:
         """Put a source archive into one of the indexes."""
-        path = _sdist(self.top / "files" / index, _project(name, **more), name)
+        path = sdist(self.top / "files" / index, project(name, **more), name)
         page = self.top / index / name / "index.html"
         page.parent.mkdir(parents=True)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -178,7 +115,7 @@ def test_an_index_that_a_package_names_verifies_nothing(place: Place) -> None:
 
 def test_archives_from_elsewhere_are_claimed(place: Place) -> None:
     """A find-links directory, a path, a URL."""
-    archive = _sdist(place.top / "links", _project("linked"), "linked")
+    archive = sdist(place.top / "links", project("linked"), "linked")
     ways = (
         ("--no-index", "--find-links", "links", "linked"),
         ("./links/linked-1.2.tar.gz",),
@@ -196,7 +133,7 @@ def test_a_git_requirement_is_cloned_by_helpers(place: Place) -> None:
         pytest.skip("no git here")
     mine = place.top / "mine"
     mine.mkdir()
-    for file, text in _project("mine").items():
+    for file, text in project("mine").items():
         (mine / file).write_text(text)
     git = ["/usr/bin/git", "-C", str(mine), "-c", "user.name=x", "-c", "user.email=x@x.test"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"], ["tag", "v1"]):
@@ -225,7 +162,7 @@ def test_a_local_build_is_the_project_s(place: Place, words: tuple[str, ...]) ->
 def _local(place: Place, name: str, **more: str) -> Path:
     folder = place.top / name
     folder.mkdir()
-    for file, text in _project(name, **more).items():
+    for file, text in project(name, **more).items():
         (folder / file).write_text(text)
     return folder
 

@@ -13,7 +13,16 @@ from pratique.model import Settlement
 __all__ = ["match", "own", "patterns", "registry", "warm"]
 
 # In the order in which their patterns are tried; each folder has `facts.patterns` and `manager.CLASS`.
-_FAMILIES = {"pip": "Pip", "npm": "Npm", "uv": "Uv", "pnpm": "Pnpm"}
+_FAMILIES = {
+    "pip": "Pip",
+    "npm": "Npm",
+    "uv": "Uv",
+    "pnpm": "Pnpm",
+    "yarn": "Yarn",
+    "bun": "Bun",
+    "poetry": "Poetry",
+    "pipx": "Pipx",
+}
 
 
 class _Family:

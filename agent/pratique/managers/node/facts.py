@@ -32,11 +32,13 @@ class Facts:
     """Words before the verb, and how many each takes: `global`, `workspace NAME`."""
     nothing: str
     """The verb that stands for no verb at all; empty if that does nothing."""
+    fetched: str
+    """The lifecycle event under which a program is run that was fetched for it; empty if there is none."""
     rows: tuple[Row, ...]
     roots: tuple[str, ...]
     """Files that mark the root of a project."""
     trees: tuple[str, ...]
-    """Folders besides the project's root that the manager fills; globs, `~` is the home."""
+    """Folders besides the project's root that the manager fills; globs with `~` and `$TMPDIR`."""
     own: Mapping[str, Any]
     """What only this manager's module reads."""
 
@@ -58,6 +60,7 @@ def load(name: str) -> Facts:
         command=tuple(verbs["command"]),
         lead=verbs.get("lead", {}),
         nothing=verbs.get("nothing", ""),
+        fetched=verbs.get("fetched", ""),
         rows=(*(Row.of(row) for row in data.get("helper", ())), *shared().rows),
         roots=tuple(places["roots"]),
         trees=tuple(places["trees"]),

@@ -11,17 +11,17 @@ from pratique.managers import hosts
 from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.files import text
 from pratique.managers.helpers import helper, lifecycle
+from pratique.managers.memory import memory_of
 from pratique.managers.node import environment
 from pratique.managers.node.environment import Script
 from pratique.managers.node.facts import Facts, load
-from pratique.managers.node.identity import Proof, astray, identity
+from pratique.managers.node.identity import Case, Proof, astray, identity
 from pratique.managers.node.memory import (
     GYP,
     Memory,
     Request,
     arguments_of,
     asked,
-    memory_of,
     own_project,
     program_of,
     root_of,
@@ -35,7 +35,6 @@ from pratique.words import Actor, Stage
 _MAX_LOCK = 64 << 20
 _SECRET = re.compile(r"(_auth\w*|_password|--otp)([= ])\S+", re.IGNORECASE)
 _RESOLVED = re.compile(r"\b([a-z+]+://[^/\"'\s]+)/")
-_CALLED = ("preinstall", "install", "postinstall", "prepare", "prepublish")
 
 
 class NodeFamily:
@@ -50,13 +49,11 @@ class NodeFamily:
 
     # --- what differs -------------------------------------------------------------------------
 
-    def registries(self, manager: Stopped, root: str) -> Registries:
-        """Where names are configured to be asked."""
+    def registries(self, manager: Stopped, root: str, said: Mapping[str, str]) -> Registries:
+        """Where names are configured to be asked; `said` is what the manager says to its children."""
         raise NotImplementedError
 
-    def proof(
-        self, place: Place, script: Script, context: Context, memory: Memory, request: Request
-    ) -> Proof:
+    def proof(self, case: Case) -> Proof:
         """What the manager's own state says of the code in a place."""
         raise NotImplementedError
 
@@ -73,12 +70,16 @@ class NodeFamily:
         return environment.read(child)
 
     def forged(self, script: Script, child: Stopped, context: Context) -> str | None:
-        """Why a process may be another package's than its place says; None where only the manager places it."""
+        """Why a process may be another's than its folder says; None where the manager alone chose that."""
         return None
 
     def target(self, file: str, context: Context) -> str:
         """The package's own file behind what the manager starts to run a program."""
         return os.path.realpath(file)
+
+    def archived(self, file: str, context: Context, request: Request) -> Proof | None:
+        """The package of a file inside an archive; None where there are no such files."""
+        return None
 
     # --- Manager --------------------------------------------------------------------------------
 
@@ -88,8 +89,9 @@ class NodeFamily:
 
     def classify(self, child: Stopped, context: Context) -> Settlement:
         """The manager again, helper, project or package: the first that every condition of holds."""
-        memory = memory_of(context, self.name)
-        request = memory.request(context, self._read)
+        memory = memory_of(context, self.name, Memory)
+        request = memory.request(context, lambda: self._read(child, context))
+        memory.nested.discard(child.pid)  # it executes: what is remembered of its number was another image
         settled = self._judge(child, context, memory, request)
         if settled.actor is Actor.PACKAGE:
             memory.ran.add(child.cwd) if "/node_modules/" in child.cwd else None
@@ -116,13 +118,16 @@ class NodeFamily:
     # --- judging --------------------------------------------------------------------------------
 
     def _judge(self, child: Stopped, context: Context, memory: Memory, request: Request) -> Settlement:
-        by_manager = context.parent.pid == context.manager.pid
+        by_manager = context.parent.pid in (context.manager.pid, *memory.nested)
         script = self.script(child)
         script = (
             None if script == self.script(context.manager) else script
         )  # it may run inside another's script
-        inherited = lifecycle(child, context) or script
-        if by_manager and not inherited and self._again(child, context):
+        if script and script.event == self.facts.fetched:
+            script = None
+        inherited = script or (lifecycle(child, context) and request.arguments.verb not in self.facts.command)
+        if by_manager and not inherited and self._again(child, context, request):
+            memory.nested.add(child.pid)
             return Settlement(Actor.MANAGER, Stage.RESOLVE, reason=f"{self.name} running itself again")
         row = helper(child, context, self.facts.rows, self.name if by_manager else None)
         if row and not inherited and self._harmless(child, context, memory):
@@ -133,16 +138,17 @@ class NodeFamily:
             return self._first_run(child, context, memory, request)
         return _package(Stage.SCRIPT, UNKNOWN, f"nothing {self.name} is known to start")
 
-    def _again(self, child: Stopped, context: Context) -> bool:
-        """The very same words in the same folder, by a program of the family's: a launcher, a pinned version."""
+    def _again(self, child: Stopped, context: Context, request: Request) -> bool:
+        """The same words by a program of the family's: a launcher, a pinned version, a workspace's own."""
         program, words = program_of(child.argv, self.facts)
-        same = (child.cwd, tuple(words)) == (context.manager.cwd, self._words(context.manager))
-        return (
-            bool(program) and same and not any(map(context.written_by_package, (child.exe, *child.argv[:2])))
-        )
-
-    def _words(self, manager: Stopped) -> tuple[str, ...]:
-        return tuple(program_of(manager.argv, self.facts)[1])
+        given = program_of(context.manager.argv, self.facts)[1]
+        led = self.facts.lead.get(given[0], 0) if given else 0
+        same = tuple(words) in (tuple(given), tuple(given[led:]))
+        same = same and (child.cwd == context.manager.cwd or child.cwd in request.project.places)
+        fetching = request.arguments.verb in self.facts.command and child.exe == context.manager.exe
+        same = same or (fetching and child.cwd in map(os.path.realpath, self._trees(request)[1:]))
+        clean = not any(map(context.written_by_package, (child.exe, *child.argv[:2])))
+        return bool(program) and same and clean
 
     def _harmless(self, child: Stopped, context: Context, memory: Memory) -> bool:
         """Its cwd holds no package's files, which git and others would take settings from."""
@@ -153,33 +159,35 @@ class NodeFamily:
     def _script(
         self, script: Script, child: Stopped, context: Context, memory: Memory, request: Request
     ) -> Settlement:
-        stage = Stage.BUILD if script.text == GYP else Stage.SCRIPT
+        stage = Stage.BUILD if _is_gyp(script, child) else Stage.SCRIPT
+        doubt = self.forged(script, child, context)
         if child.cwd in request.project.places:
             written = context.written_by_package
-            doubt = request.project.doubt(child.cwd, script.event, script.text or None, written)
-            return _package(stage, UNKNOWN, doubt) if doubt else _own(stage, child.cwd)
+            doubt = doubt or request.project.doubt(child.cwd, script.event, script.text or None, written)
+            return _package(stage, *astray(script, doubt)) if doubt else _own(stage, child.cwd)
         place = place_of(child.cwd, self._trees(request))
-        if place is None:
-            return _package(stage, *astray(script, f"it lies in none of {self.name}'s trees"))
-        doubt = self.forged(script, child, context)
-        if doubt:
-            return _package(stage, *astray(script, doubt))
-        proof = self.proof(place, script, context, memory, request)
-        settled = _package(stage, *identity(place, script, proof, request))
+        doubt = doubt or (None if place else f"it lies in none of {self.name}'s trees")
+        if place is None or doubt:
+            return _package(stage, *astray(script, doubt or ""))
+        case = Case(place, script, child, context, memory, request)
+        settled = _package(stage, *identity(case, self.proof(case)))
         return settled._replace(approved=_approval(place, request))
 
     def _first_run(self, child: Stopped, context: Context, memory: Memory, request: Request) -> Settlement:
         words = [word for word in child.argv if not word.startswith("-")][:3]
-        files = (self.target(str(Path(child.cwd, word)), context) for word in words if "/" in word)
-        trees = self._trees(request)
-        place = next((found for found in (package_of(file, trees) for file in files) if found), None)
-        if place is None:
-            return _package(Stage.FIRST_RUN, UNKNOWN, f"it lies in none of {self.name}'s trees")
-        manifest = manifest_of(place.folder)
-        name, version = (str(manifest.get(key) or "") or None for key in ("name", "version"))
-        script = Script("", "", place.folder, name, version, None, None)
-        proof = self.proof(place, script, context, memory, request)
-        return _package(Stage.FIRST_RUN, *identity(place, script, proof, request))
+        files = [self.target(str(Path(child.cwd, word)), context) for word in words if "/" in word]
+        for file in files:
+            proof = self.archived(file, context, request)
+            place = (
+                Place(file, "node_modules", str(proof.name))
+                if proof
+                else package_of(file, self._trees(request))
+            )
+            if place:
+                script = _program(place)
+                case = Case(place, script, child, context, memory, request)
+                return _package(Stage.FIRST_RUN, *identity(case, proof or self.proof(case)))
+        return _package(Stage.FIRST_RUN, UNKNOWN, f"it lies in none of {self.name}'s trees")
 
     def _trees(self, request: Request) -> list[str]:
         """Those that are there now: the manager makes some while it works."""
@@ -188,7 +196,7 @@ class NodeFamily:
 
     # --- the request ----------------------------------------------------------------------------
 
-    def _read(self, context: Context) -> Request:
+    def _read(self, child: Stopped, context: Context) -> Request:
         manager, facts = context.manager, self.facts
         arguments = arguments_of(manager.argv, facts)
         cwd = os.path.join(manager.cwd, *arguments.all("--dir")[-1:])  # noqa: PTH118
@@ -202,8 +210,8 @@ class NodeFamily:
             home,
             manager.environment,
             found,
-            self.registries(manager, root),
-            tuple(place.replace("~", home, 1) for place in facts.trees if home.startswith("/")),
+            self.registries(manager, root, child.environment),
+            _places(facts.trees, manager.environment),
             names,
             unnamed,
             _lock(root, facts.roots),
@@ -213,7 +221,7 @@ class NodeFamily:
     def _learned(self, argv: tuple[str, ...], said: Mapping[str, str], cwd: str) -> Iterator[Learned]:
         facts = self.facts
         root = root_of(cwd, facts.roots)
-        found = self.registries(Stopped(0, argv, cwd, "", said), root)
+        found = self.registries(Stopped(0, argv, cwd, "", said), root, {})
         yield from hosts.at(found.default or "", "registry in the configuration")
         for scope, url in found.scopes.items():
             yield from hosts.at(url, f"{scope} has its registry in the configuration")
@@ -221,6 +229,25 @@ class NodeFamily:
             yield from hosts.locked(f"{root}/{name}", _RESOLVED, name)
         yield from hosts.named(arguments_of(argv, facts).words)
         yield from hosts.proxies(said)
+
+
+def _places(patterns: Sequence[str], said: Mapping[str, str]) -> tuple[str, ...]:
+    home, temporary = said.get("HOME", ""), said.get("TMPDIR") or "/tmp"  # noqa: S108 -- their default, not ours
+    found = (place.replace("~", home, 1).replace("$TMPDIR", temporary, 1) for place in patterns)
+    return tuple(place for place in found if place.startswith("/"))
+
+
+def _program(place: Place) -> Script:
+    """A program that was fetched to be run, with what its package says of itself."""
+    manifest = manifest_of(place.folder)
+    name, version = (str(manifest.get(key) or "") or None for key in ("name", "version"))
+    return Script("", "", place.folder, name, version, None, None)
+
+
+def _is_gyp(script: Script, child: Stopped) -> bool:
+    """Also where the manager does not say what it runs."""
+    words = child.argv[-2:]
+    return script.text == GYP or (len(words) > 1 and words[0].endswith("node-gyp") and words[1] == "rebuild")
 
 
 def _lock(root: str, names: Sequence[str]) -> str:

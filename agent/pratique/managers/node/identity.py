@@ -2,13 +2,27 @@
 
 from dataclasses import dataclass
 
+from pratique.managers.base import Context, Stopped
 from pratique.managers.node.environment import Script
-from pratique.managers.node.memory import Request
+from pratique.managers.node.memory import Memory, Request
 from pratique.managers.node.places import Place
 from pratique.managers.node.purls import purl, source
 from pratique.managers.node.registries import public
 from pratique.model import UNKNOWN, Identity
 from pratique.words import Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One process that a manager started in a place of a package's, and all there is to judge it by."""
+
+    place: Place
+    script: Script
+    """With an empty event where it is no script, but a program that was fetched to be run."""
+    child: Stopped
+    context: Context
+    memory: Memory
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +42,15 @@ class Proof:
         return purl(self.name, self.version) if self.name else None
 
 
-def identity(place: Place, script: Script, proof: Proof, request: Request) -> tuple[Identity, str]:
+def identity(case: Case, proof: Proof) -> tuple[Identity, str]:
     """Identity of the code in a place of one of the manager's trees, and why."""
-    names = {place.name, proof.name}
-    direct = bool(names & request.wanted) or (None if request.unnamed else False)
+    names = {case.place.name, proof.name}
+    direct = bool(names & case.request.wanted) or (None if case.request.unnamed else False)
     address = public(proof.url) if proof.url else None
     if proof.doubt is None and proof.name:
         found = Identity(Quality.VERIFIED, proof.purl(), address, proof.digest, direct)
         return found, proof.why
-    first, *others = _claimed(place, script, proof)
+    first, *others = _claimed(case.place, case.script, proof)
     return Identity(
         Quality.CLAIMED, first, address, proof.digest, direct, tuple(others)
     ), proof.doubt or "unproved"

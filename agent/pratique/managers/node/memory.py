@@ -48,27 +48,21 @@ class Memory:
     requests: dict[tuple[int, tuple[str, ...]], Request] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
     """Package folders whose code has been started."""
+    nested: set[int] = field(default_factory=set)
+    """The manager's own children that are the manager again."""
     began: int | None = None
     """When the first package code of the run was let go, in nanoseconds since the epoch."""
 
-    def request(self, context: Context, read: Callable[[Context], Request]) -> Request:
+    def request(self, context: Context, read: Callable[[], Request]) -> Request:
         """The manager's request, read at its first child and never again."""
         key = (context.manager.pid, context.manager.argv)
         if key not in self.requests:
-            self.requests[key] = read(context)
+            self.requests[key] = read()
         return self.requests[key]
 
     def ran_in(self, folder: str) -> bool:
         """Whether package code has been started in the folder or above it."""
         return any(folder == place or folder.startswith(f"{place}/") for place in self.ran)
-
-
-def memory_of(context: Context, name: str) -> Memory:
-    """The memory of this run."""
-    memory = context.memory.setdefault(name, Memory())
-    if not isinstance(memory, Memory):
-        raise TypeError(f"another module took {name}'s place in the memory of the run")
-    return memory
 
 
 def program_of(argv: Sequence[str], facts: Facts) -> tuple[str, Sequence[str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.helpers import helper, lifecycle
 from pratique.managers.hosts import first_reasons
+from pratique.managers.memory import memory_of
 from pratique.managers.node import bins
 from pratique.managers.node.arguments import wanted
 from pratique.managers.node.environment import Script, digest_of, read, source_of
@@ -18,7 +19,7 @@ from pratique.managers.npm.arguments import after_npm, parse, script_of
 from pratique.managers.npm.facts import facts
 from pratique.managers.npm.hosts import learned
 from pratique.managers.npm.identity import Claim, checkout, identify
-from pratique.managers.npm.memory import Memory, Request, memory_of
+from pratique.managers.npm.memory import Memory, Request
 from pratique.model import UNKNOWN, Identity, Settlement
 from pratique.words import Actor, Stage
 
@@ -36,7 +37,7 @@ class Npm:
 
     def classify(self, child: Stopped, context: Context) -> Settlement:
         """Nested resolver, helper, project or package: the first that every condition of holds."""
-        memory = memory_of(context)
+        memory = memory_of(context, "npm", Memory)
         request = memory.request(child, context)
         memory.nested.discard(
             child.pid

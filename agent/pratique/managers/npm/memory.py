@@ -74,14 +74,6 @@ class Memory:
         return [*request.trees, *self.clones, *([f"{request.cache}/_npx/{name}"] if name else [])]
 
 
-def memory_of(context: Context) -> Memory:
-    """The memory of this run."""
-    memory = context.memory.setdefault("npm", Memory())
-    if not isinstance(memory, Memory):
-        raise TypeError("another module took npm's place in the memory of the run")
-    return memory
-
-
 def _read(said: Mapping[str, str], context: Context) -> Request:
     manager, written = context.manager, context.written_by_package
     arguments, root = parse(manager.argv), environment.prefix(said)

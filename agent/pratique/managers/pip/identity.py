@@ -19,7 +19,7 @@ from pratique.managers.files import opened
 from pratique.managers.pip import tracker
 from pratique.managers.pip.arguments import Wanted, canonical, local_path
 from pratique.managers.pip.facts import facts
-from pratique.managers.pip.memory import Build, Memory, Request
+from pratique.managers.pip.memory import Memory, Request
 from pratique.managers.pip.names import archive_name, archive_version, metadata, public, purl, same_version
 from pratique.managers.pip.project import inode
 from pratique.managers.pip.tracker import Entry
@@ -63,16 +63,17 @@ def identify(child: Stopped, context: Context, memory: Memory, request: Request)
     """Identity of the package code that is about to start, and why."""
     place, environment = place_of(child.cwd, memory), build_environment(child)
     root = place.root if place else child.cwd
-    held, owner = memory.builds.get(root), memory.environments.get(environment, root)
-    if memory.replaced() or owner != root or (held and held.environment != environment):
-        return _mixed(memory, root, owner)
-    if not held:
-        unknown = (_UNKNOWN, "it works in none of pip's directories")
-        found, why = _examine(place, child, context, memory, request) if place else unknown
-        held = memory.builds[root] = Build(inode(root), environment, found, why)
-        if environment:
-            memory.environments[environment] = root
-    return held.identity, held.reason
+    held = memory.builds.get(root)
+    astray = held is not None and held.environment != environment
+    return memory.identify(root, environment, astray, lambda: _found(place, child, context, memory, request))
+
+
+def _found(
+    place: Place | None, child: Stopped, context: Context, memory: Memory, request: Request
+) -> tuple[Identity, str]:
+    if place is None:
+        return _UNKNOWN, "it works in none of pip's directories"
+    return _examine(place, child, context, memory, request)
 
 
 def tracked(place: Place, child: Stopped, context: Context, memory: Memory, request: Request) -> list[Entry]:
@@ -83,12 +84,6 @@ def tracked(place: Place, child: Stopped, context: Context, memory: Memory, requ
         return []
     found = tracker.entries(made, context.written_by_package, request.sources.users())
     return [entry for entry in found if entry.name == place.name]
-
-
-def _mixed(memory: Memory, root: str, owner: str) -> tuple[Identity, str]:
-    purls = (memory.builds[key].identity.purl for key in (owner, root) if key in memory.builds)
-    candidates = tuple(dict.fromkeys(purl for purl in purls if purl))
-    return Identity(candidates=candidates), "its directory is not the one its code was unpacked into"
 
 
 def _examine(

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from pratique.managers import hosts
 from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.helpers import helper, lifecycle
+from pratique.managers.memory import memory_of
 from pratique.managers.pip.arguments import after_pip, gather, local_path, parse
 from pratique.managers.pip.children import is_hook, is_nested, is_rerun
 from pratique.managers.pip.facts import facts
 from pratique.managers.pip.identity import Place, build_environment, identify, place_of, tracked
-from pratique.managers.pip.memory import Memory, Request, memory_of, remember_checkout
+from pratique.managers.pip.memory import Memory, Request, remember_checkout
 from pratique.managers.pip.project import code, inode
 from pratique.managers.pip.sources import configured, hosts_of
 from pratique.model import Identity, Settlement
@@ -29,7 +30,7 @@ class Pip:
 
     def classify(self, child: Stopped, context: Context) -> Settlement:
         """Nested resolver, helper, project or package: the first that every condition of holds."""
-        memory = memory_of(context)
+        memory = memory_of(context, "pip", Memory)
         request = memory.request(context)  # first of all: later, package code may have changed what it names
         memory.begins(child.pid)
         by_pip = context.parent.pid in (context.manager.pid, *memory.nested, *memory.reruns)

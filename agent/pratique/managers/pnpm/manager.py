@@ -2,16 +2,14 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pratique.managers.base import Context, Stopped
 from pratique.managers.files import text
-from pratique.managers.node.environment import Script
 from pratique.managers.node.family import NodeFamily
-from pratique.managers.node.identity import Proof
-from pratique.managers.node.memory import Memory, Request, arguments_of
-from pratique.managers.node.places import Place
+from pratique.managers.node.identity import Case, Proof
+from pratique.managers.node.memory import arguments_of
 from pratique.managers.node.project import manifest_of
 from pratique.managers.node.registries import Registries, of_files
 from pratique.managers.pnpm import evidence
@@ -26,7 +24,7 @@ class Pnpm(NodeFamily):
 
     name = "pnpm"
 
-    def registries(self, manager: Stopped, root: str) -> Registries:
+    def registries(self, manager: Stopped, root: str, _: Mapping[str, str]) -> Registries:
         """Its .npmrc files, its own variables, and the command line."""
         said = manager.environment
         given = [*arguments_of(manager.argv, self.facts).all("--registry")[-1:]]
@@ -36,11 +34,9 @@ class Pnpm(NodeFamily):
         files = (f"{config}/pnpm/rc", user, f"{root}/.npmrc")
         return of_files(files, said, [*given, *map(said.get, names)], lambda path: False)
 
-    def proof(
-        self, place: Place, script: Script, context: Context, memory: Memory, request: Request
-    ) -> Proof:
+    def proof(self, case: Case) -> Proof:
         """By the place, the registry's document and the lock file."""
-        return evidence.proof(place, context, memory, request)
+        return evidence.proof(case.place, case.context, case.memory, case.request)
 
     def target(self, file: str, context: Context) -> str:
         """Behind a launcher in `.bin`, which pnpm writes for the shell: the one file that it names."""

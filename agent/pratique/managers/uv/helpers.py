@@ -24,11 +24,11 @@ def helper(child: Stopped, context: Context, memory: Memory, request: Request) -
     return row if harmless and _clean(child.cwd, context, memory, request) else None
 
 
-def trusted_interpreter(child: Stopped, context: Context, request: Request) -> bool:
+def trusted_interpreter(child: Stopped, context: Context, user: int) -> bool:
     """Whether its image lies where interpreters do, or is a copy in an environment, and is its owner's alone."""
     own = Path(child.argv[0]).parent
     copies = (str(own),) if (own.parent / "pyvenv.cfg").is_file() else ()
-    places = (*facts().homes, *_own_homes(request.config.user), *copies)
+    places = (*facts().homes, *_own_homes(user), *copies)
     row = Row("interpreter", by=("uv",), words=("**",), exe=(Path(child.exe).name,), places=places)
     return helpers.helper(child, context, (row,), "uv") is not None
 

@@ -19,7 +19,7 @@ from pratique.managers.pip.arguments import canonical, name_of, url_of
 from pratique.managers.pip.names import archive_version, metadata, public, purl, same_version
 from pratique.managers.pip.project import inode
 from pratique.managers.uv.lock import locked
-from pratique.managers.uv.memory import Build, Memory, Request
+from pratique.managers.uv.memory import Memory, Request
 from pratique.managers.uv.places import Place, build_environment, closed, place_of, strayed
 from pratique.model import Identity
 from pratique.words import Quality
@@ -44,22 +44,16 @@ def identify(child: Stopped, context: Context, memory: Memory, request: Request)
     """Identity of the package code that is about to start, and why."""
     place, environment = place_of(child.cwd, request.config), build_environment(child)
     root = place.root if place else child.cwd
-    held, owner = memory.builds.get(root), memory.environments.get(environment, root)
-    if memory.replaced() or memory.moved(root) or owner != root or strayed(child, context.manager):
-        return _mixed(memory, root, owner)
-    if not held:
-        unknown = (_UNKNOWN, "it works in no directory that uv unpacked")
-        found, why = _examine(place, child, context, memory, request) if place else unknown
-        held = memory.builds[root] = Build(inode(root), environment, found, why)
-    if environment:
-        memory.environments[environment] = root
-    return held.identity, held.reason
+    astray = memory.moved(root) or strayed(child, context.manager)
+    return memory.identify(root, environment, astray, lambda: _found(place, child, context, memory, request))
 
 
-def _mixed(memory: Memory, root: str, owner: str) -> tuple[Identity, str]:
-    purls = (memory.builds[key].identity.purl for key in (owner, root) if key in memory.builds)
-    candidates = tuple(dict.fromkeys(purl for purl in purls if purl))
-    return Identity(candidates=candidates), "its directory is not the one uv unpacked it into"
+def _found(
+    place: Place | None, child: Stopped, context: Context, memory: Memory, request: Request
+) -> tuple[Identity, str]:
+    if place is None:
+        return _UNKNOWN, "it works in no directory that uv unpacked"
+    return _examine(place, child, context, memory, request)
 
 
 def _examine(

@@ -104,6 +104,11 @@ def identity(
     )
 
 
+def is_as_recorded(owner: Owner, path: str) -> bool:
+    """Whether the file has the digest that RECORD gives, if it gives one."""
+    return not owner.digest or owner.digest == _digest(path)
+
+
 def own_directory(owner: Owner, request: Request) -> str | None:
     """The directory of the user's that the distribution was built from, if it was."""
     origin = _direct_url(owner)
@@ -121,7 +126,7 @@ def _doubt(owner: Owner, path: str, context: Context, request: Request) -> str |
         return "another package lists it, too"
     if text(f"{owner.info}/INSTALLER", _MAX_NOTE).strip() != "uv":
         return "uv did not install it"
-    if owner.digest and owner.digest != _digest(path):
+    if not is_as_recorded(owner, path):
         return "the file is not the one that was installed"
     held = locked(request, owner.name, owner.version, context.written_by_package)
     return "the lock does not take it from an index" if held and held.registry is None else None

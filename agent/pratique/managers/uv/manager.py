@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.hosts import first_reasons
+from pratique.managers.memory import memory_of
 from pratique.managers.pip.project import code, inode
 from pratique.managers.uv import first_run
 from pratique.managers.uv.arguments import after_uv, parse
@@ -13,7 +14,7 @@ from pratique.managers.uv.facts import facts
 from pratique.managers.uv.helpers import helper
 from pratique.managers.uv.hosts import learned
 from pratique.managers.uv.identity import identify
-from pratique.managers.uv.memory import Memory, Request, memory_of, names_of, wanted_by
+from pratique.managers.uv.memory import Memory, Request, names_of, wanted_by
 from pratique.managers.uv.places import build_environment, intended, is_cache, strayed
 from pratique.managers.uv.probes import probe
 from pratique.model import Identity, Settlement
@@ -33,7 +34,7 @@ class Uv:
 
     def classify(self, child: Stopped, context: Context) -> Settlement:
         """The user's command, a build, a probe, a helper or package code: the first that holds."""
-        memory = memory_of(context)
+        memory = memory_of(context, "uv", Memory)
         context = memory.innermost(context)
         request = memory.request(context)  # first of all: later, package code may have changed what it names
         by_uv = context.parent.pid == context.manager.pid

@@ -30,15 +30,15 @@ def probe(child: Stopped, context: Context, memory: Memory, request: Request) ->
     """What an interpreter with one of uv's own scripts is; None if it is none."""
     if basename(child.exe) not in facts().interpreters or not _own_script(child, context, request):
         return None
-    if not trusted_interpreter(child, context, request):
+    if not trusted_interpreter(child, context, request.config.user):
         return _first_run(UNKNOWN, "uv asks an interpreter that lies in no usual place")
-    prefixes = _prefixes(child)
-    if not prefixes:
+    places = prefixes(child)
+    if not places:
         return _first_run(UNKNOWN, "uv asks an interpreter whose packages were not found")
-    news = [path for prefix in prefixes for path in _news(prefix, context)]
-    if not news:
+    fresh = [path for prefix in places for path in news(prefix, context)]
+    if not fresh:
         return Settlement(Actor.HELPER, Stage.RESOLVE, reason="uv asking an interpreter about itself")
-    return _first_run(*_who(news, prefixes, context, memory, request))
+    return _first_run(*_who(fresh, places, context, memory, request))
 
 
 def _own_script(child: Stopped, context: Context, request: Request) -> bool:
@@ -65,7 +65,7 @@ def _place(child: Stopped) -> str | None:
     return next((each["place"] for each in found if each), None)
 
 
-def _prefixes(child: Stopped) -> list[str]:
+def prefixes(child: Stopped) -> list[str]:
     """The environment, and what it takes its packages from besides."""
     own = Path(child.argv[0]).parent.parent
     base = str(Path(child.exe).parent.parent)
@@ -81,7 +81,7 @@ def _prefixes(child: Stopped) -> list[str]:
     return [str(own), *([base] if shared else [])]
 
 
-def _news(prefix: str, context: Context) -> Iterator[str]:
+def news(prefix: str, context: Context) -> Iterator[str]:
     """Files that every start runs, and that hold something else than known lines."""
     for site in installed.sites(prefix):
         for path in sorted(Path(site).glob("*.pth")):
@@ -109,12 +109,12 @@ def _known(line: str, site: str, context: Context) -> bool:
 
 
 def _who(
-    news: list[str], prefixes: list[str], context: Context, memory: Memory, request: Request
+    fresh: list[str], interpreters: list[str], context: Context, memory: Memory, request: Request
 ) -> tuple[Identity, str]:
-    places = [site for prefix in prefixes for site in installed.sites(prefix)]
-    owned = {(owner.info, path): owner for path in news for owner in installed.owners(path, places)}
-    why = f"{Path(news[0]).name} runs code at every start of this interpreter"
-    if len({info for info, _ in owned}) == 1 and len(owned) == len(news):
+    places = [site for prefix in interpreters for site in installed.sites(prefix)]
+    owned = {(owner.info, path): owner for path in fresh for owner in installed.owners(path, places)}
+    why = f"{Path(fresh[0]).name} runs code at every start of this interpreter"
+    if len({info for info, _ in owned}) == 1 and len(owned) == len(fresh):
         (_, path), owner = next(iter(owned.items()))
         return installed.identity(owner, path, context, memory, request)[0], why
     candidates = tuple(dict.fromkeys(owner.purl for owner in owned.values()))

@@ -1,0 +1,14 @@
+"""The data file of pipx."""
+
+from pratique.managers.base import Pattern
+from pratique.managers.python.facts import Facts, load
+
+
+def facts() -> Facts:
+    """All of `data.toml`."""
+    return load("pipx")
+
+
+def patterns() -> tuple[Pattern, ...]:
+    """The one pattern of `data.toml`."""
+    return (facts().pattern,)

@@ -1,0 +1,1 @@
+"""poetry. Nothing is imported here: only `facts` is needed before the command starts."""

@@ -1,0 +1,1 @@
+"""What managers of Python packages share. It is no manager itself: each has a folder of its own beside this one."""
