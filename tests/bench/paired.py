@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.account import Account
+from bench.account import account
 
 LEAST_ROUNDS = 7
 RESAMPLES = 2000
@@ -46,7 +46,7 @@ class Round:
 
 def measure(command: Sequence[str], environment: dict[str, str], folder: Path) -> Cost:
     """Run it to its end; a command that fails has no cost worth quoting."""
-    with Account() as account:
+    with account() as billed:
         began = time.monotonic()
         done = subprocess.run(
             command,
@@ -56,9 +56,9 @@ def measure(command: Sequence[str], environment: dict[str, str], folder: Path) -
             capture_output=True,
             timeout=300,
             check=False,
-            preexec_fn=account.enter,
+            preexec_fn=billed.enter,
         )
-        cost = Cost(time.monotonic() - began, account.seconds())
+        cost = Cost(time.monotonic() - began, billed.seconds())
     if done.returncode:
         raise SystemExit(f"bench: {' '.join(command)} ended with {done.returncode}:\n{done.stderr.decode()}")
     return cost

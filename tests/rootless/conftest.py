@@ -7,6 +7,7 @@ import pytest
 from lab.demands import demand
 from pratique.backends.rootless.capability import TIER, capability
 from rootless.plain import without_privilege
+from rootless.profile import PROFILE
 
 _HARD_LIMIT = 120
 
@@ -21,10 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.timeout(_HARD_LIMIT, method="thread"))
 
 
-@pytest.fixture(autouse=True, params=["2", "3"], ids=["tier2", "tier3"])
+@pytest.fixture(autouse=True, params=["2", "2-container", "3"], ids=["tier2", "container", "tier3"])
 def tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each tier that this host has, forced one by one."""
-    monkeypatch.setenv(TIER, request.param)
+    """Each tier that this host has, forced one by one; tier 2 also behind a container's profile."""
+    number, _, profile = str(request.param).partition("-")
+    monkeypatch.setenv(TIER, number)
+    if profile:
+        monkeypatch.setenv(PROFILE, profile)
     return str(request.param)
 
 

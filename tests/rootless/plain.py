@@ -1,5 +1,6 @@
 """Doing something without privilege: in a fork, so that neither interpreter nor checkout must be that user's."""
 
+import codecs
 import os
 import pickle
 import shutil
@@ -18,7 +19,9 @@ import pratique.backends.rootless.backend
 import pratique.backends.rootless.capability
 import pratique.backends.rootless.claims  # noqa: F401
 from pratique.backends import syscalls
+from rootless.profile import PROFILE, enter
 
+codecs.lookup("ascii")
 UID = 47_000
 _LIMIT = 100
 _PR_SET_DUMPABLE = 4
@@ -75,6 +78,8 @@ def _be_nobody(do: Callable[[], object], writing: int) -> None:
             os.setresuid(UID, UID, UID)
             # Whoever changes its user can be looked into by nobody until its next exec, nor can its children.
             syscalls.prctl(_PR_SET_DUMPABLE, 1)
+        if os.environ.get(PROFILE):
+            enter()
         said = pickle.dumps((True, do()))
     except BaseException:  # noqa: BLE001
         said = pickle.dumps((False, traceback.format_exc()))

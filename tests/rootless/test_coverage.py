@@ -31,6 +31,7 @@ def test_rows_hold(guarded_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
         "any",
         "raw sockets",
         "packet sockets and exotic families",
+        "io_uring",
     }
     assert len(rows) == len(CLAIMS)
 

@@ -73,7 +73,7 @@ _TRACE_ME = 0
 _ADDRESS_OF_SENDTO = 4
 _STREAM_AND_DATAGRAM = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
 _TYPE_BITS = 0xF
-_USUAL_PROTOCOLS = (0, socket.IPPROTO_TCP, socket.IPPROTO_UDP, 262)  # 262 is MPTCP
+USUAL_PROTOCOLS = (0, socket.IPPROTO_TCP, socket.IPPROTO_UDP, 262)  # 262 is MPTCP
 
 
 def program(machine: str = os.uname().machine) -> bytes:
@@ -92,10 +92,11 @@ def program(machine: str = os.uname().machine) -> bytes:
     return b"".join(parts)
 
 
-def listening(machine: str = os.uname().machine, *, signals: bool = False) -> bytes:
+def listening(machine: str = os.uname().machine, *, signals: bool = False, sockets: bool = False) -> bytes:
     """Build the filter of the `rootless` backend: it hands over to a listener what must be decided or told of.
 
-    `signals`: those as well. Only the registers decide here what is handed over, so nothing can be changed behind it.
+    `signals`: those as well. `sockets`: every new one as well, since those are made by the supervisor. Only the
+    registers decide here what is handed over, so nothing can be changed behind it.
     """
     number = syscalls.numbers(machine)
     parts = [_prologue(machine), _prctl(number)]
@@ -106,7 +107,9 @@ def listening(machine: str = os.uname().machine, *, signals: bool = False) -> by
     parts.append(_when(number["unshare"], _notify_on_bits(0, NEW_NAMESPACE | syscalls.CLONE_NEWTIME)))
     parts.append(_when(number["sendto"], _notify_if_set(_ADDRESS_OF_SENDTO)))
     parts.append(_when(number["ptrace"], _notify_unless(0, (_TRACE_ME,))))
-    parts.append(_when(number["socket"], _notify_unusual_socket()))
+    parts.append(_when(number["socket"], _return(NOTIFY) if sockets else _notify_unusual_socket()))
+    if sockets:
+        parts.append(_when(number["socketpair"], _notify_datagrams()))
     parts.append(_when(number["seccomp"], _refuse_listener()))
     parts.append(_return(ALLOW))
     return b"".join(parts)
@@ -176,7 +179,12 @@ def _notify_unusual_socket() -> bytes:
     internet = _step(_IF_EQUAL, socket.AF_INET, 2, 0) + _step(_IF_EQUAL, socket.AF_INET6, 1, 0)
     kinds = _load_argument(1) + _step(_AND, _TYPE_BITS)
     kinds += _step(_IF_EQUAL, _STREAM_AND_DATAGRAM[0], 2, 0) + _step(_IF_EQUAL, _STREAM_AND_DATAGRAM[1], 1, 0)
-    return local + internet + _return(NOTIFY) + kinds + _return(NOTIFY) + _notify_unless(2, _USUAL_PROTOCOLS)
+    return local + internet + _return(NOTIFY) + kinds + _return(NOTIFY) + _notify_unless(2, USUAL_PROTOCOLS)
+
+
+def _notify_datagrams() -> bytes:
+    kind = _load_argument(1) + _step(_AND, _TYPE_BITS)
+    return kind + _step(_IF_EQUAL, socket.SOCK_DGRAM, 0, 1) + _return(NOTIFY) + _return(ALLOW)
 
 
 def _refuse_listener() -> bytes:

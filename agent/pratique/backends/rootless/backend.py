@@ -5,11 +5,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 
 from pratique import host as this_host
-from pratique.backends import syscalls
+from pratique.backends import seccomp, syscalls
 from pratique.backends.base import Command, Ended, Host, Losses, Support
 from pratique.backends.hooks import launch
 from pratique.backends.rootless import hosts
-from pratique.backends.rootless.capability import EMULATED, LANDLOCK, capability, tier
+from pratique.backends.rootless.capability import EMULATED, LANDLOCK, capability, copies, tier
 from pratique.backends.rootless.changes import Changes
 from pratique.backends.rootless.confine import Confined
 from pratique.backends.rootless.connections import Connections
@@ -21,6 +21,7 @@ from pratique.backends.rootless.programs import Programs, temporary
 from pratique.backends.rootless.quiet import Quiet
 from pratique.backends.rootless.reach import Reach
 from pratique.backends.rootless.rooms import Rooms
+from pratique.backends.rootless.sockets import Copied, Made, Sockets
 from pratique.backends.rootless.supervisor import Supervisor, handlers
 from pratique.backends.rootless.tasks import Label, Tasks, children
 from pratique.backends.rootless.zones import Zones
@@ -58,6 +59,9 @@ class RootlessBackend:
     def start(self, policy: Policy, run: int) -> None:
         """Find what is to be guarded, and where everybody is free."""
         self._policy = policy
+        self._sockets: Sockets = Copied() if copies() else Made()
+        self._opened.append(self._sockets.close)
+        self._gaps += _made_gaps() if self._sockets.made_here else []
         self._judge = Judge(policy, run, self._host.homes, self._host.project)
         self._tasks = Tasks(os.getpid(), tuple(children(os.getpid())))
         self._opened.append(self._tasks.close)
@@ -79,15 +83,17 @@ class RootlessBackend:
         """Start the command behind the ruleset and the filter, and serve it until it runs."""
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
         command = self._roomed(command)
-        confined = self._confined = Confined(self._zones.ruleset(), signals=not self._scoped())
+        program = seccomp.listening(signals=not self._scoped(), sockets=self._sockets.made_here)
+        confined = self._confined = Confined(self._zones.ruleset(), program)
         self._opened.append(confined.close)
         supervisor = self._supervisor = self._build(confined.start(command, self._born))
-        self._watch(supervisor)
+        supervisor.own = confined.thread
         while not confined.is_started():
             supervisor.serve(_SERVE)
         confined.raise_failure()
         if confined.child is None:
             raise GuardError("the command was not started")
+        self._watch(supervisor, confined.child.pid)
         return confined.child.pid
 
     def _scoped(self) -> bool:
@@ -105,12 +111,11 @@ class RootlessBackend:
         """Label the command, in the thread that forked it."""
         self._tasks.add(pid, os.getpid(), Label(Actor.COMMAND, Stage.RESOLVE))
 
-    def _watch(self, supervisor: Supervisor) -> None:
-        for pid in self._tasks.living():
-            task = self._tasks.get(pid)
-            if task is not None:
-                supervisor.command = pid
-                supervisor.watch(task)
+    def _watch(self, supervisor: Supervisor, pid: int) -> None:
+        task = self._tasks.get(pid)
+        if task is not None:
+            supervisor.command = pid
+            supervisor.watch(task)
 
     def _build(self, fd: int) -> Supervisor:
         listener = Listener(fd)
@@ -118,10 +123,10 @@ class RootlessBackend:
         opens = Opens(self._judge, self._zones, self._guarded, reach, listener)
         self._opens = opens
         changes = Changes(self._judge, self._zones, self._guarded, opens.written)
-        sockets = {os.path.realpath(place.path): place.group for place in self._plan.ipc}
+        brokers = {os.path.realpath(place.path): place.group for place in self._plan.ipc}
         if agent := os.environ.get("SSH_AUTH_SOCK"):
-            sockets[os.path.realpath(agent)] = "ipc.agents"
-        connections = Connections(self._judge, listener, sockets, self._tasks)
+            brokers[os.path.realpath(agent)] = "ipc.agents"
+        connections = Connections(self._judge, listener, brokers, self._tasks, self._sockets)
         self._opened.append(connections.workers.close)
         programs = Programs(
             self._judge, self._tasks, self._host.patterns, self._plan.exec, temporary(), opens.written
@@ -230,6 +235,14 @@ def _zones(plan: FilePlan, policy: Policy, *, bounded: bool) -> Zones:
     unwritable += [f"{folder}/{_NOTHING}" for folder in plan.watch]
     unwritable.append(str(this_host.state_dir()))
     return Zones(unreadable, unwritable, free=policy.mode == "audit", bounded=bounded)
+
+
+def _made_gaps() -> list[str]:
+    """What is different where sockets cannot be copied."""
+    return [
+        "pidfd_getfd is refused here (a container's profile): sockets of package code are made by the supervisor",
+        "package code gets no datagram sockets; one that is allowed some host could send datagrams to others",
+    ]
 
 
 def _gaps(chosen: int) -> list[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pratique.backends import seccomp, syscalls
 from pratique.backends.base import Support
+from pratique.backends.memory import remembered
 from pratique.errors import PratiqueError
 
 _SECONDS = 10
@@ -22,7 +23,7 @@ class Ability(NamedTuple):
     listener: str = ""
     """Why there is no listener; empty: there is."""
     sockets: str = ""
-    """Why a child's sockets cannot be copied; empty: they can."""
+    """Why a child's sockets cannot be copied, and must be made here; empty: they can."""
 
 
 TIER = "PRATIQUE_ROOTLESS_TIER"
@@ -46,9 +47,12 @@ def capability() -> Support:
         return Support(ok=False, why=f"it could not be tried ({error})", mend=_MEND)
     if found.listener:
         return Support(ok=False, why=found.listener, mend=_MEND)
-    if found.sockets:
-        return Support(ok=False, why=found.sockets, mend="run it outside the container, or as root")
     return Support(ok=True)
+
+
+def copies() -> bool:
+    """Whether sockets of the command can be copied; asked once per boot, and in each container anew."""
+    return not remembered("sockets", lambda: _in_child(_sockets))
 
 
 def ability() -> Ability:

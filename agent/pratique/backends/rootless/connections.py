@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from pratique.backends import syscalls
+from pratique.backends import seccomp, syscalls
 from pratique.backends.rootless import addresses
 from pratique.backends.rootless.addresses import Address
-from pratique.backends.rootless.answers import GO_ON, LATER, Answer, Fail, Value
+from pratique.backends.rootless.answers import GO_ON, LATER, Answer, Descriptor, Fail, Value
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Call, Listener
 from pratique.backends.rootless.locate import located
 from pratique.backends.rootless.messages import MOST_MESSAGES, Message, read_message, write_length
+from pratique.backends.rootless.sockets import Made, Sockets
 from pratique.backends.rootless.tasks import Task, Tasks
 from pratique.words import Act, Actor
 
@@ -27,7 +28,11 @@ _NAMES = {socket.IPPROTO_TCP: "tcp", socket.IPPROTO_UDP: "udp", 262: "tcp"}
 _FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 _MOST_DATA = 1 << 20
-_MSG_DONTWAIT = 0x40
+_MSG_DONTWAIT, _MSG_FASTOPEN = 0x40, 0x20000000
+_KIND = 0xF
+_SOCKET_TYPES = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+# Some address that nothing speaks for; a datagram socket can send there.
+_ANYWHERE = {"address": "198.51.100.1", "port": 443, "protocol": "udp"}
 _WORKERS = 32
 _TRUSTED = (Actor.COMMAND, Actor.MANAGER, Actor.HELPER)
 
@@ -67,25 +72,53 @@ class Workers:
 class Connections:
     """Answers `connect`, the sends that may name somebody, `socket` and `listen`."""
 
-    def __init__(self, judge: Judge, listener: Listener, sockets: Mapping[str, str], tasks: Tasks) -> None:
-        """`sockets`: resolved path or directory of a unix socket → its group."""
+    def __init__(
+        self, judge: Judge, listener: Listener, brokers: Mapping[str, str], tasks: Tasks, sockets: Sockets
+    ) -> None:
+        """`brokers`: resolved path or directory of a unix socket → its group."""
         self._judge, self._listener = judge, listener
-        self._sockets = sockets
+        self._brokers, self._sockets = brokers, sockets
         self._tasks = tasks
         self.workers = Workers(lambda: None)
 
     def new_socket(self, task: Task, call: Call) -> Answer:
-        """`socket(family, type, protocol)`: only the unusual ones come here."""
+        """`socket(family, type, protocol)`: only the unusual ones come here, where sockets can be copied."""
         family, kind, protocol = (argument & 0xFFFFFFFF for argument in call.arguments[:3])
+        if isinstance(self._sockets, Made) and _is_usual(family, kind, protocol):
+            return self._usual_socket(self._sockets, task, (family, kind, protocol))
         told = {"protocol": "raw", "request": f"socket({family}, {kind & 0xF}, {protocol})"}
         refused = self._judge.refuses(task, Act.NET_CONNECT, ("net.raw-socket",), told)
         if family not in _FAMILIES and self._judge.policy.mode == "enforce":
             return Fail(errno.EAFNOSUPPORT)
         return Fail(errno.EPERM) if refused else GO_ON
 
+    def _usual_socket(self, sockets: Made, task: Task, asked: tuple[int, int, int]) -> Answer:
+        family, kind, protocol = asked
+        if task.label.actor in _TRUSTED or family == socket.AF_NETLINK:
+            return GO_ON
+        # Sends go on where we hold no socket, and a thread may put another one in its place: it shall have none.
+        if kind & _KIND == socket.SOCK_DGRAM and not self._may_send(task, family):
+            return Fail(errno.EPERM)
+        try:
+            return Descriptor(sockets.make(family, kind, protocol), not kind & socket.SOCK_CLOEXEC)
+        except OSError as error:
+            return Fail(error.errno or errno.EMFILE)
+
+    def _may_send(self, task: Task, family: int) -> bool:
+        if family == socket.AF_UNIX:
+            return self._judge.policy.mode == "audit"
+        refused = self._judge.would_refuse(task.label, Act.NET_CONNECT, ("net.global",), _ANYWHERE)
+        return not refused or self._judge.has_endpoints(task.label.origin)
+
+    def new_pair(self, task: Task, _call: Call) -> Answer:
+        """`socketpair` of datagrams, where sockets cannot be copied: each could send to somebody else."""
+        trusted = task.label.actor in _TRUSTED or self._judge.policy.mode == "audit"
+        return GO_ON if trusted else Fail(errno.EPERM)
+
     def listen(self, task: Task, call: Call) -> Answer:
         """`listen(socket, backlog)`: told of."""
-        with suppress(OSError), self._copy(task, call.arguments[0]) as held:
+        with suppress(OSError), self._sockets.of(task, call.arguments[0]) as held:
+            self._sockets.release(held)
             if held.family in _INTERNET:
                 host, port = held.getsockname()[:2]
                 self._judge.refuses(
@@ -104,8 +137,10 @@ class Connections:
             address = Address(socket.AF_UNSPEC, raw)
         if address is None:
             return Fail(errno.EFAULT if raw is None else errno.EINVAL)
+        if self._goes_on(task):
+            return self._judged(task, call, Message(address.raw, b""))
         try:
-            held = self._copy(task, number)
+            held = self._sockets.of(task, number)
         except OSError as error:
             return Fail(errno.EPERM if error.errno == errno.EPERM else error.errno or errno.EBADF)
         return self._connect(task, call, held, address)
@@ -146,7 +181,7 @@ class Connections:
     def _connect(self, task: Task, call: Call, held: socket.socket, address: Address) -> Answer:
         if address.path is not None:
             return self._connect_unix(task, call, held, address.path)
-        if self._refuses(task, held, address):
+        if self._refuses(task, _protocol(held), address):
             held.close()
             return Fail(errno.EPERM)
         return self._reach(call, held, Message(address.raw, b""))
@@ -154,10 +189,10 @@ class Connections:
     def _reach(self, call: Call, held: socket.socket, to: Message) -> Answer:
         """Connect, in a thread where that may mean to wait: for the peer, or for a server with a full queue."""
         if held.type != socket.SOCK_DGRAM and os.get_blocking(held.fileno()):
-            self._later(call, held, lambda: _connected(held, to.name), [to])
+            self._later(call, held, lambda: self._connected(held, to.name), [to])
             return LATER
         try:
-            return _connected(held, to.name)
+            return self._connected(held, to.name)
         finally:
             held.close()
             to.close()
@@ -182,14 +217,25 @@ class Connections:
     def _refuses_broker(self, task: Task, path: str, spelt: str) -> bool:
         groups = tuple(
             group
-            for place, group in self._sockets.items()
+            for place, group in self._brokers.items()
             if path == place or path.startswith(f"{place}/") or spelt == place
         )
         return bool(groups) and self._judge.refuses(
             task, Act.IPC_CONNECT, tuple(dict.fromkeys(groups)), {"path": path}
         )
 
-    def _refuses(self, task: Task, held: socket.socket, address: Address) -> bool:
+    def _goes_on(self, task: Task) -> bool:
+        """Whether the kernel does what this caller asks for, once it is judged: nobody can do it on a copy."""
+        return self._sockets.made_here and (
+            task.label.actor in _TRUSTED or self._judge.policy.mode == "audit"
+        )
+
+    def _judged(self, task: Task, call: Call, message: Message) -> Answer:
+        refused = bool(message.name) and self._refuses_name(task, call, "tcp", message)
+        message.close()
+        return Fail(errno.EPERM) if refused else GO_ON
+
+    def _refuses(self, task: Task, protocol: str, address: Address) -> bool:
         if address.abstract is not None:
             return not self._is_ours(address.abstract)
         if address.host is None or address.port is None:
@@ -198,7 +244,7 @@ class Connections:
         target: dict[str, Any] = {
             "address": address.host,
             "port": address.port or None,
-            "protocol": _NAMES.get(held.proto) or ("udp" if held.type == socket.SOCK_DGRAM else "tcp"),
+            "protocol": protocol,
         }
         group = self._judge.network_group(address.host, address.port)
         if group == "net.loopback" and self._bound_here(address.port):
@@ -243,11 +289,15 @@ class Connections:
         flags: int,
         value: Callable[[Sequence[int]], int],
     ) -> Answer:
+        if self._goes_on(task):
+            judged = [self._judged(task, call, message) for message in messages]
+            return next((answer for answer in judged if isinstance(answer, Fail)), GO_ON)
         try:
-            held = self._copy(task, number)
+            held = self._sockets.of(task, number)
         except OSError as error:
-            return Fail(error.errno or errno.EBADF)
-        if any(message.name and self._refuses_send(task, call, held, message) for message in messages):
+            return self._unheld(error, flags)
+        named = [message for message in messages if message.name]
+        if any(self._refuses_name(task, call, _protocol(held), message) for message in named):
             held.close()
             return Fail(errno.EPERM)
         try:
@@ -270,12 +320,18 @@ class Connections:
             message.close()
         return answer
 
-    def _refuses_send(self, task: Task, call: Call, held: socket.socket, message: Message) -> bool:
+    def _unheld(self, error: OSError, flags: int) -> Answer:
+        """No datagram socket, where they are made here: a stream takes no name but to connect with."""
+        if self._sockets.made_here and isinstance(error, PermissionError):
+            return Fail(errno.EOPNOTSUPP) if flags & _MSG_FASTOPEN else GO_ON
+        return Fail(error.errno or errno.EBADF)
+
+    def _refuses_name(self, task: Task, call: Call, protocol: str, message: Message) -> bool:
         address = addresses.parse(message.name)
         if address is None:
             return False
         if address.path is None:
-            return self._refuses(task, held, address)
+            return self._refuses(task, protocol, address)
         with suppress(OSError), located(task, call.thread, syscalls.AT_FDCWD, address.path) as found:
             message.resolved(found.fd)
             return self._refuses_broker(task, found.path, address.path)
@@ -296,19 +352,22 @@ class Connections:
 
         self.workers.do(do)
 
-    def _copy(self, task: Task, number: int) -> socket.socket:
-        fd = syscalls.pidfd_getfd(task.pidfd, number & 0x7FFFFFFF)
-        try:
-            return socket.socket(fileno=fd)
-        except OSError:
-            os.close(fd)
-            raise
+    def _connected(self, held: socket.socket, raw: bytes) -> Answer:
+        error = 0 if _libc.connect(held.fileno(), raw, len(raw)) == 0 else ctypes.get_errno()
+        if error in (0, errno.EINPROGRESS):
+            self._sockets.release(held)
+        return Fail(error) if error else Value(0)
 
 
-def _connected(held: socket.socket, raw: bytes) -> Answer:
-    if _libc.connect(held.fileno(), raw, len(raw)) == 0:
-        return Value(0)
-    return Fail(ctypes.get_errno())
+def _is_usual(family: int, kind: int, protocol: int) -> bool:
+    local = family in (socket.AF_UNIX, socket.AF_NETLINK)
+    return local or (
+        family in _INTERNET and kind & _KIND in _SOCKET_TYPES and protocol in seccomp.USUAL_PROTOCOLS
+    )
+
+
+def _protocol(held: socket.socket) -> str:
+    return _NAMES.get(held.proto) or ("udp" if held.type == socket.SOCK_DGRAM else "tcp")
 
 
 def _sent(

@@ -42,6 +42,10 @@ class Judge:
         """From now on `origin` has these allows, whose hosts stand for these addresses."""
         self._allows[origin], self._endpoints[origin] = allows, endpoints
 
+    def has_endpoints(self, origin: int) -> bool:
+        """Whether it is allowed to reach somebody."""
+        return bool(self._endpoints.get(origin))
+
     def refuses(
         self,
         task: Task,

@@ -63,11 +63,14 @@ class Reach:
         """`pidfd_send_signal(pidfd, signal, …)`: sent here, to the process that was looked at."""
         number, sent = (argument & 0x7FFFFFFF for argument in call.arguments[:2])
         try:
-            held = syscalls.pidfd_getfd(task.pidfd, number)
-        except OSError as error:
-            return Fail(error.errno or errno.EBADF)
+            pid = _process_of(task.pid, number)
+        except OSError:
+            return Fail(errno.EBADF)
+        if pid <= 0:
+            return Fail(errno.ESRCH)
+        held = os.pidfd_open(pid)
         try:
-            if self._refuses_signal(task, _process_of(held)):
+            if self._refuses_signal(task, pid):
                 return Fail(errno.EPERM)
             signal.pidfd_send_signal(held, sent)
         except OSError as error:
@@ -120,8 +123,9 @@ class Reach:
         return other.origin != own.origin or not own.origin or other.actor < own.actor
 
 
-def _process_of(pidfd: int) -> int:
-    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:  # noqa: PTH123
+def _process_of(pid: int, pidfd: int) -> int:
+    """Whom a descriptor of the caller stands for: -1 when that one has ended."""
+    with open(f"/proc/{pid}/fdinfo/{pidfd}", encoding="ascii") as file:  # noqa: PTH123
         facts = dict(line.split(":", 1) for line in file if ":" in line)
     return int(facts.get("Pid", "-1"))
 
