@@ -70,7 +70,7 @@ def own() -> frozenset[str]:
     """The packages that managers come in, as purls without version: an upgraded pip is still pip."""
     folder = Path(__file__).parent
     read = (tomllib.loads((folder / name / "data.toml").read_text(encoding="utf-8")) for name in _FAMILIES)
-    return frozenset(purl for data in read for purl in data["packages"])
+    return frozenset(purl for data in read for purl in data["distributions"])
 
 
 @cache
