@@ -113,7 +113,9 @@ def _installed(run: Run) -> Sequence[Installed]:
 def _patterns() -> tuple[Pattern, ...]:
     """How managers are recognised; parsed once per boot, for their data files are long."""
     rows = remembered("patterns", lambda: [pattern._asdict() for pattern in managers.patterns()])
-    return tuple(_pattern(row) for row in rows)
+    found = tuple(_pattern(row) for row in rows)
+    managers.know(found)
+    return found
 
 
 def _pattern(row: dict[str, Any]) -> Pattern:

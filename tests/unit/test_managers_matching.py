@@ -1,5 +1,8 @@
 """Recognition is positional: what runs pip is found in every form, what only speaks of it never is."""
 
+import subprocess
+import sys
+
 import pytest
 from packageurl import PackageURL
 
@@ -127,3 +130,16 @@ def test_managers_say_which_packages_they_come_in() -> None:
 
     assert own >= {"pkg:pypi/pip", "pkg:npm/npm", "pkg:pypi/uv"}
     assert all(PackageURL.from_string(purl).version is None for purl in own)
+
+
+def test_only_what_a_command_names_is_warmed() -> None:
+    """Eight families take 0.1 s to import; the others wait until one of theirs is met."""
+    code = (
+        "import sys; from pratique import managers; managers.warm(['/v/bin/pip3.11', 'install', 'rich']);"
+        "print(*(name for name in managers._FAMILIES if f'pratique.managers.{name}.manager' in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout.split() == ["pip"]
