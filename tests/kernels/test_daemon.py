@@ -15,7 +15,7 @@ def seen(booted: tuple[Machine, Boot]) -> dict[str, Any]:
     machine, boot = booted
     if boot.backend != "lsm":
         pytest.skip("tests/root proves the daemon on hooks")
-    done = machine.run("python3", "/opt/guest/daemon.py", seconds=600, PYTHONPATH="/opt/pratique")
+    done = machine.run("python3", "/opt/guest/daemon.py", seconds=1200, PYTHONPATH="/opt/pratique")
     assert done.status == 0, done.output
     found: dict[str, Any] = json.loads(done.output.splitlines()[-1])
     return found

@@ -18,7 +18,7 @@ def seen(booted: tuple[Machine, Boot]) -> dict[str, Any]:
     machine, boot = booted
     if boot.backend != "lsm":
         pytest.skip("hooks claims less: docs/coverage.md")
-    done = machine.run("python3", "/opt/guest/days.py", seconds=400, PYTHONPATH="/opt/pratique")
+    done = machine.run("python3", "/opt/guest/days.py", seconds=900, PYTHONPATH="/opt/pratique")
     assert done.status == 0, done.output
     found: dict[str, Any] = json.loads(done.output.splitlines()[-1])
     return found

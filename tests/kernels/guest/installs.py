@@ -79,8 +79,8 @@ def _install(kind: str, argv: list[str], guard: list[str]) -> dict[str, object]:
     }
 
 
-def main(backend: str) -> None:
-    """Print what came of each install, without and with the guard."""
+def main(backend: str, control: str) -> None:
+    """Print what came of each install, with the guard, and without it too where `control` is `free`."""
     SECRET.parent.mkdir(exist_ok=True)
     SECRET.write_text("canary")
     places = {"secret": SECRET, "start": START}
@@ -95,11 +95,12 @@ def main(backend: str) -> None:
     os.environ["npm_config_cache"] = str(ROOT / "cache")  # noqa: SIM112 (its name)
     # The control needs the thief only: an emulated npm takes its time.
     both = {"pip": ([*pip, "thief"], ["honest"]), "npm": ([*npm, str(thief)], [str(honest)])}
-    found = {
-        kind: {"free": _install(kind, argv, []), "held": _install(kind, [*argv, *more], guard)}
-        for kind, (argv, more) in both.items()
-    }
+    found: dict[str, dict[str, object]] = {kind: {} for kind in both}
+    for kind, (argv, more) in both.items():
+        if control == "free":
+            found[kind]["free"] = _install(kind, argv, [])
+        found[kind]["held"] = _install(kind, [*argv, *more], guard)
     print(json.dumps(found))
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])
