@@ -66,7 +66,7 @@ test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.t
 test-each-kernel: setup setup-kernels
 	$(kernel_tests)
 
-kernel_tests = PRATIQUE_MUST_RUN=1 timeout --kill-after=10 2400 $(BIN)/pytest -m kernels -s tests/kernels
+kernel_tests = PRATIQUE_MUST_RUN=1 timeout --kill-after=10 7200 $(BIN)/pytest -m kernels -s tests/kernels
 
 test-browser: setup setup-browser ## the review pages in the distribution's Chromium
 	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest tests/web

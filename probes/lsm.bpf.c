@@ -4,7 +4,7 @@
  * kernel for every act. Compiled twice from this source: attached to LSM hooks (`lsm.bpf.o`), and, where `bpf` is
  * not among the started security modules, to the functions that call them (`fmod_ret.bpf.o`).
  *
- *   labels, recognise, allowed, exec, net, keys    as in hooks.bpf.c
+ *   labels, recognise, allowed, exec, begin, net, keys    as in hooks.bpf.c
  *   objects.bpf.h   what an object is: its own inode, its ancestors across mounts, names
  *   judge.bpf.h     the one way to an answer about a file
  *   lsm_files.bpf.h     opens, names, sizes, modes; programs and mapped code
@@ -39,6 +39,7 @@
 #include "recognise.bpf.h"
 #include "allowed.bpf.h"
 #include "exec.bpf.h"
+#include "begin.bpf.h"
 #include "net.bpf.h"
 #include "dns.bpf.h"
 #include "calls.bpf.h"

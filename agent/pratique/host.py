@@ -1,9 +1,11 @@
 """Facts about this host that several parts need: homes, project root, state directories, the invoking user."""
 
+import contextlib
 import os
 import pwd
+import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -26,6 +28,34 @@ def homes(environment: Mapping[str, str]) -> list[str]:
     ordered = [environment.get("HOME", ""), *named]
     resolved = (os.path.realpath(home) for home in ordered if home not in ("", "/"))
     return [home for home in dict.fromkeys(resolved) if Path(home).is_dir() and home != "/"]
+
+
+def homes_beside(homes: Sequence[str]) -> list[str]:
+    """Homes that were made since: directories of people in `/home`, or where root keeps the homes that are known."""
+    parents = dict.fromkeys(["/home", *map(os.path.dirname, homes)])
+    found = (path for parent in parents if _is_roots(parent) for path in _of_people(parent))
+    return [path for path in found if path not in homes]
+
+
+def _is_roots(folder: str) -> bool:
+    """Whether only root makes entries there; `/` holds everything, and no homes."""
+    if folder in ("", "/"):
+        return False
+    try:
+        status = os.stat(folder)  # noqa: PTH116 (the launcher's path: no more than is needed)
+    except OSError:
+        return False
+    return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _of_people(folder: str) -> list[str]:
+    found = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode) and status.st_uid in _LOGIN_UIDS:
+                found.append(entry.path)
+    return found
 
 
 def project_root(cwd: str) -> str:

@@ -17,10 +17,27 @@ CACHE = CHECKOUT / ".cache" / "kernels"
 _HERE = Path(__file__).parent
 _PACKAGE = "/opt/pratique"
 """Where the built wheel and what it needs are installed in the guest."""
-_IMAGE_BYTES = 900 << 20
+_CARRIED = {
+    _HERE / "guest": "opt/guest",
+    _HERE.parent / "lab": "opt/tests/lab",
+    _HERE.parent / "scenarios": "opt/tests/scenarios",
+}
+"""What of the tests the guest has, and where."""
+_NOT_CARRIED = shutil.ignore_patterns("__pycache__")
+_IMAGE_BYTES = 1200 << 20
 _FETCH_SECONDS = 600
 _KEPT_IMAGES = 3
-_MODULES = ("overlay", "veth", "btrfs", "xor", "raid6_pq", "libcrc32c", "zstd_compress", "blake2b_generic")
+_MODULES = (
+    "overlay",
+    "veth",
+    "loop",
+    "btrfs",
+    "xor",
+    "raid6_pq",
+    "libcrc32c",
+    "zstd_compress",
+    "blake2b_generic",
+)
 
 
 class ImageError(Exception):
@@ -30,7 +47,7 @@ class ImageError(Exception):
 def kernel(wanted: Kernel) -> Path:
     """The newest kernel of that kind that the archive has: a folder with `vmlinuz` and its modules."""
     package = _newest(wanted.package)
-    kept = CACHE / package
+    kept = CACHE / f"{package}-{_key(*_MODULES)[:8]}"
     if not (kept / "vmlinuz").exists():
         with _beside(kept) as made:
             _run(["apt-get", "download", "-qq", package], made)
@@ -47,7 +64,7 @@ def kernel(wanted: Kernel) -> Path:
 def image(matrix: Matrix, kernels: Iterable[Path]) -> Path:
     """An ext4 image with a small Debian, the wheel built from this checkout, and the guest's side of the tests."""
     base, wheel = _base(matrix), _wheel()
-    folders = [_HERE / "guest", *kernels]
+    folders = [*_CARRIED, *kernels]
     kept = CACHE / f"{_key(base.name, _digest([wheel, *folders]))}.img"
     if not kept.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -58,7 +75,8 @@ def image(matrix: Matrix, kernels: Iterable[Path]) -> Path:
             _install(wheel, root)
             for each in kernels:
                 shutil.copytree(each / "modules", root / "lib/modules", dirs_exist_ok=True)
-            shutil.copytree(_HERE / "guest", root / "opt/guest", dirs_exist_ok=True)
+            for source, target in _CARRIED.items():
+                shutil.copytree(source, root / target, ignore=_NOT_CARRIED)
             made = Path(work) / "made.img"
             with made.open("wb") as file:
                 file.truncate(_IMAGE_BYTES)
@@ -136,10 +154,14 @@ def _digest(paths: Sequence[Path]) -> str:
     """Of the content of files; a wheel counts by what is in it, for its name and times say nothing."""
     sum_ = hashlib.sha256()
     for path in paths:
-        files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+        files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if _counts(each))
         for each in files:
             sum_.update(each.name.encode() + hashlib.sha256(each.read_bytes()).digest())
     return sum_.hexdigest()
+
+
+def _counts(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts
 
 
 def _key(*parts: str) -> str:

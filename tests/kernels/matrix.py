@@ -1,5 +1,6 @@
 """The matrix of kernels and boots, read from `matrix.toml`."""
 
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,16 @@ class Matrix:
     packages: tuple[str, ...]
     kernels: tuple[Kernel, ...]
     boots: tuple[Boot, ...]
+
+
+def whole() -> bool:
+    """Whether everything is wanted (`make test-kernels`), or each kernel once and shortly (`make test`)."""
+    return os.environ.get("PRATIQUE_KERNELS") == "all"
+
+
+def controlled(boot: Boot) -> bool:
+    """Whether the slow positive controls are played in this boot: once for each kernel, in the whole matrix."""
+    return whole() and boot == read().boots[0]
 
 
 def read() -> Matrix:

@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 
 from kernels.machine import Machine
-from kernels.matrix import Boot
+from kernels.matrix import Boot, controlled
 
 
 @pytest.fixture(scope="module")
 def installs(booted: tuple[Machine, Boot]) -> dict[str, Any]:
     """What came of each install in this machine."""
     machine, boot = booted
+    control = "free" if controlled(boot) else "held"
     done = machine.run(
-        "python3", "/opt/guest/installs.py", boot.backend, seconds=900, PYTHONPATH="/opt/pratique"
+        "python3", "/opt/guest/installs.py", boot.backend, control, seconds=1200, PYTHONPATH="/opt/pratique"
     )
     assert done.status == 0, done.output
     found: dict[str, Any] = json.loads(done.output.splitlines()[-1])
@@ -24,8 +25,9 @@ def installs(booted: tuple[Machine, Boot]) -> dict[str, Any]:
 @pytest.mark.parametrize("manager", ["pip", "npm"])
 def test_a_thief_gets_nothing_and_is_named(installs: dict[str, Any], manager: str) -> None:
     """Unguarded it takes the secret and plants its line; guarded neither, and each finding names the package."""
-    free, held = installs[manager]["free"], installs[manager]["held"]
-    assert (free["status"], free["leaked"], free["planted"]) == (0, True, True), free["said"]
+    free, held = installs[manager].get("free"), installs[manager]["held"]
+    if free:
+        assert (free["status"], free["leaked"], free["planted"]) == (0, True, True), free["said"]
     assert (held["leaked"], held["planted"]) == (False, False), held["said"]
     denied = {each["rule"]: each for each in held["findings"] if each["action"] != "audited"}
     assert {"secrets.install", "persistence.write"} <= set(denied)

@@ -9,7 +9,7 @@ from kernels.matrix import Boot
 
 
 def _printed(machine: Machine, script: str) -> dict[str, object]:
-    done = machine.run("python3", f"/opt/guest/{script}", seconds=240, PYTHONPATH="/opt/pratique")
+    done = machine.run("python3", f"/opt/guest/{script}", seconds=600, PYTHONPATH="/opt/pratique")
     assert done.status == 0, done.output
     found: dict[str, object] = json.loads(done.output.splitlines()[-1])
     return found

@@ -15,7 +15,10 @@ _BACKENDS = {
     "rootless": "pratique.backends.rootless.backend:RootlessBackend",
 }
 _OF_ROOT = ("lsm", "hooks")
-_WHOLE_HOST = {"hooks": "pratique.backends.hooks.whole_host:WholeHost"}
+_WHOLE_HOST = {
+    "lsm": "pratique.backends.lsm.whole_host:WholeHost",
+    "hooks": "pratique.backends.hooks.whole_host:WholeHost",
+}
 
 
 def choose(name: str, host: Host) -> tuple[Backend, list[str]]:

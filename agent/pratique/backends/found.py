@@ -6,10 +6,11 @@ Run as a module by the daemon: the guard it tries must not share the daemon's pr
 import json
 import sys
 
-from pratique.backends import coverage, memory, proof
+from pratique.backends import choice, coverage, memory, proof
 from pratique.backends.base import Host
 from pratique.backends.hooks.backend import HooksBackend
 from pratique.backends.hooks.static import Bare
+from pratique.backends.lsm.backend import LsmBackend
 from pratique.model import Coverage
 
 WHEN = "daemon-found: "
@@ -30,8 +31,12 @@ class Unwrapped(HooksBackend):
 
 
 def prove() -> list[Coverage]:
-    """Every row, as it is without a wrapper."""
-    return [row._replace(when=WHEN + row.when) for row in coverage.prove(_unwrapped)]
+    """Every row of the backend that guards whole hosts here, as it is without a wrapper."""
+    if choice.whole_host(Host((), "/", ())).name == LsmBackend.name:
+        rows = coverage.prove(LsmBackend, coverage.LSM_ROWS)  # it has no layer to do without
+    else:
+        rows = coverage.prove(_unwrapped)
+    return [row._replace(when=WHEN + row.when) for row in rows]
 
 
 def _unwrapped(host: Host) -> Unwrapped:

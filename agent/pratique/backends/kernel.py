@@ -78,9 +78,8 @@ class KernelBackend(ABC):
             self.close()
             raise
 
-    def _attach(self) -> None:
-        self._probes.load()
-        self._probes.attach()
+    def _attached(self) -> None:  # noqa: B027 (most have nothing to do then)
+        """The kernel programs are in force, or those of an earlier agent are."""
 
     def _follow_labels(self) -> None:
         self._authors = Authors(self._probes.label_of, self._run)
@@ -128,6 +127,11 @@ class KernelBackend(ABC):
     def label(self, pid: int, settlement: Settlement) -> None:
         """Label a live process as what the settlement says, origin 1."""
         self._probes.set_label(pid, settlement.actor, settlement.stage, 1)
+
+    def events(self, timeout: float) -> Iterable[Event]:
+        """What the kernel programs tell."""
+        self._wait.poll(timeout)
+        yield from self._reports()
 
     def _reports(self) -> Iterable[Event]:
         """What the kernel programs told, as events."""

@@ -226,14 +226,6 @@ class Object:
         """Do not load a program; before `load` only."""
         library().bpf_program__set_autoload(self._program(name), False)
 
-    def verified(self, name: str) -> int:
-        """How many instructions the kernel followed to accept a loaded program."""
-        return c_uint32.from_buffer(self._info(name), _VERIFIED_AT).value
-
-    def missed(self, name: str) -> int:
-        """How often a program was passed over because it was running already on that processor."""
-        return c_uint64.from_buffer(self._info(name), _MISSED_AT).value
-
     def load(self) -> None:
         """Give everything to the kernel; OSError with the kernel's reason if it refuses."""
         result = library().bpf_object__load(self._pointer)
@@ -275,13 +267,6 @@ class Object:
             raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
         return Link(pointer)
 
-    def _info(self, name: str) -> "ctypes.Array[ctypes.c_char]":
-        info, size = ctypes.create_string_buffer(_INFO_BYTES), c_uint32(_INFO_BYTES)
-        fd = library().bpf_program__fd(self._program(name))
-        if library().bpf_obj_get_info_by_fd(fd, info, byref(size)):
-            raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
-        return info
-
     def _map(self, name: str) -> int:
         return self._named("map", name, library().bpf_object__find_map_by_name)
 
@@ -295,6 +280,23 @@ class Object:
                 f"{self.path.name} has no {what} {name}", "run make -C probes, or reinstall pratique"
             )
         return pointer
+
+
+def verified(program: int) -> int:
+    """How many instructions the kernel followed to accept a program."""
+    return c_uint32.from_buffer(_info(program), _VERIFIED_AT).value
+
+
+def missed(program: int) -> int:
+    """How often a program was passed over because it was running already on that processor."""
+    return c_uint64.from_buffer(_info(program), _MISSED_AT).value
+
+
+def _info(program: int) -> "ctypes.Array[ctypes.c_char]":
+    info, size = ctypes.create_string_buffer(_INFO_BYTES), c_uint32(_INFO_BYTES)
+    if library().bpf_obj_get_info_by_fd(program, info, byref(size)):
+        raise OSError(last_errno(), f"a program is not told of: {os.strerror(last_errno())}")
+    return info
 
 
 def pinned(path: Path) -> int:

@@ -82,6 +82,7 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._maps: dict[str, Map] = {}
+        self._programs: dict[str, int] = {}
 
     def map(self, name: str) -> Map:
         """A pinned map."""
@@ -102,26 +103,25 @@ class Kept:
 
     def attach_task_iterator(self, name: str, pid: int) -> "RawLink":
         """Attach a pinned iterator program that walks one process only."""
-        program = _get(_path(self._folder, "program", name))
         task = _IterTask(pid=pid)
         options = _LinkOptions(ctypes.sizeof(_LinkOptions), 0, ctypes.addressof(task), ctypes.sizeof(task))
-        try:
-            fd = libbpf.library().bpf_link_create(program, 0, _TRACE_ITER, byref(options))
-        finally:
-            os.close(program)
+        fd = libbpf.library().bpf_link_create(self.program_fd(name), 0, _TRACE_ITER, byref(options))
         if fd < 0:
             raise OSError(-fd, os.strerror(-fd))
         return RawLink(fd)
 
     def program_fd(self, name: str) -> int:
-        """A pinned program; the caller closes it."""
-        return _get(_path(self._folder, "program", name))
+        """A pinned program, open until `close`."""
+        if name not in self._programs:
+            self._programs[name] = _get(_path(self._folder, "program", name))
+        return self._programs[name]
 
     def close(self) -> None:
-        """Close the descriptors of the maps; safe to call twice."""
+        """Close the descriptors of maps and programs; safe to call twice."""
         maps, self._maps = self._maps, {}
-        for kept in maps.values():
-            os.close(kept.fd)
+        programs, self._programs = self._programs, {}
+        for fd in (*(kept.fd for kept in maps.values()), *programs.values()):
+            os.close(fd)
 
 
 class RawLink(Link):

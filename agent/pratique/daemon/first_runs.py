@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pratique import managers
 from pratique.backends.base import FreshOpened, HostBackend
 from pratique.daemon import installed, journal
-from pratique.daemon.flight import Flight, words_of
+from pratique.daemon.flight import Flight, origin_facts, words_of
 from pratique.daemon.installed import Install
 from pratique.daemon.state import State
 from pratique.model import Identity, Settlement
@@ -107,6 +107,7 @@ class FirstRuns:
         )
         origin = Origin(opened.origin, opened.pid, flight.command, flight.cwd, None, settlement)
         flight.run.know(origin)
+        self._state.keep_origin(flight.number, origin.number, origin_facts(origin))
         each = [self._identity((purl,)) for purl in opened.purls]
         policy = self._flights.policy
         granted = [allow for one in each for allow in allows.allows_for(policy, one, Stage.FIRST_RUN)]

@@ -55,6 +55,8 @@ class FilePlan(NamedTuple):
     """Existing places that somebody may not open for writing."""
     watch: list[str]
     """Directories in which a new entry may bring another place into being: plan again then."""
+    unmade: Sequence[Place] = ()
+    """Missing places that somebody may not read once they are there; also folders missing on the way to one."""
 
 
 def lower(policy: Policy, *, known: Sequence[str] = (), objects: bool = False) -> Plan:
@@ -95,6 +97,7 @@ def file_plan(policy: Policy, homes: Sequence[str], project: str | None) -> File
         ipc=places(_ruled(policy, "ipc", (Act.IPC_CONNECT,)), homes, project),
         write=[place for place in write.places if place.exists],
         watch=list(dict.fromkeys([*read.watch, *write.watch])),
+        unmade=[place for place in read.places if not place.exists],
     )
 
 

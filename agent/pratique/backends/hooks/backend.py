@@ -44,7 +44,9 @@ class HooksBackend(KernelBackend):
         self._files = file_plan(policy, self._host.homes, self._host.project)
         self._probes = Probes(self._plan, self._run, self._host.patterns, pins=self._pins)
         self._opened.append(self._probes.close)
-        self._attach()
+        self._probes.load()
+        self._probes.attach()
+        self._attached()
         self._name_objects(self._files)
         self._follow_labels()
         self._judge = Judge(

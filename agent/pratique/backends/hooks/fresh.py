@@ -114,6 +114,11 @@ class Fresh:
         self._gate.postpone = self._is_being_learned
         self._marked: dict[str, set[FreshTree]] = {}
 
+    @property
+    def gate(self) -> int:
+        """The permission group, for who must outlive the agent."""
+        return self._gate.fd
+
     def start(self) -> None:
         """Answer from now on."""
         self._gate.start()

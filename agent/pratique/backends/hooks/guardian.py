@@ -81,8 +81,13 @@ class Guardian:
         keep: Sequence[int] = (),
         interval: float = INTERVAL,
         begun: int = -1,
+        *,
+        needed: bool = True,
     ) -> None:
-        """`begun`: the map that says how runs begin, for an agent that may hand over to another."""
+        """`begun`: the map that says how runs begin, for an agent that may hand over to another.
+
+        Not `needed`: the kernel goes on refusing by itself, so that nobody is ended when the agent is lost.
+        """
         self.pid = 0
         self.fd = -1
         """A pidfd of the guardian; -1 before `start()` and after `release()`."""
@@ -92,6 +97,7 @@ class Guardian:
         self._keep = tuple(keep)
         self._interval = interval
         self._begun = begun
+        self._needed = needed
         self._control: socket.socket | None = None
 
     def start(self) -> None:
@@ -139,7 +145,8 @@ class Guardian:
         """Let it hold the guard until another agent takes over: this one is about to end."""
         if self._control is not None:
             self._control.setblocking(True)
-            self._control.send(_HAND_OVER)
+            with contextlib.suppress(OSError):  # one that was not needed may be gone
+                self._control.send(_HAND_OVER)
             self._control.close()
             os.close(self.fd)
             self._control, self.fd = None, -1
@@ -165,6 +172,7 @@ class Guardian:
             begun = () if self._begun < 0 else (self._begun,)
             _seclude((self._gate, self._labels, control, agent, *begun, *self._keep))
             watch = _Watch(self._gate, self._labels, self._run, control, agent, self._interval, self._begun)
+            watch.needed = self._needed
             os.write(control, _READY)
             status = watch.keep()
         finally:
@@ -184,6 +192,7 @@ class _Watch:
         self._agent = agent
         self._interval = interval
         self._begun = begun
+        self.needed = True
         self._held: list[int] = []
         """Never used and never closed: what they stand for lives as long as this process."""
 
@@ -203,7 +212,7 @@ class _Watch:
             if word in (_BEAT, _HOLD):
                 deadline = time.monotonic() + self._interval
             elif ready or time.monotonic() >= deadline:
-                return self._strike()
+                return self._strike() if self.needed else self._end_agent()
 
     def _word(self) -> bytes:
         with socket.socket(fileno=os.dup(self._control)) as control:
@@ -240,11 +249,12 @@ class _Watch:
                 return int(bool(alive))
             time.sleep(_PAUSE)
 
-    def _end_agent(self) -> None:
+    def _end_agent(self) -> int:
         """A stopped or stuck agent must not come back and answer; a dead one does not mind."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._agent, signal.SIGKILL)
         _is_readable(self._agent, 1.0)
+        return 0
 
     def _kill(self, pid: int) -> bool:
         """Kill a labelled process; False if it is dead already, were its label still there."""

@@ -21,7 +21,7 @@ from pratique.managers.base import Pattern
 
 BEGIN = "on_begin"
 CALLS = "on_return"
-_KEYS = "name_keys"
+KEYS = "name_keys"
 _CGROUP = (
     *("on_connect4", "on_connect6", "on_sendmsg4", "on_sendmsg6"),
     *("on_sock_create", "on_bind4", "on_bind6", "on_egress", "on_ingress"),
@@ -42,6 +42,8 @@ class Loaded:
         *("hosts", "resolvers", "answers", "tokens", "watches", ".bss"),
     )
     """Every map that userspace reads or fills."""
+    kept_programs: Sequence[str] = (KEYS,)
+    """Programs that are needed themselves, beside their links, by who takes up."""
 
     def __init__(
         self,
@@ -122,11 +124,15 @@ class Loaded:
             raise RuntimeError("load() comes first")
         return self._object
 
+    def _program(self, name: str) -> int:
+        """The descriptor of a program; it stays open as long as what was loaded."""
+        return self._loaded.program_fd(name)
+
     def _pin(self) -> None:
         if self._pins is not None and not isinstance(self._object, Kept):
             maps = {name: self._loaded.map(name) for name in self.maps}
-            links = {name: link for name, link in self._links.items() if name != _KEYS}
-            self._pins.keep(maps, links, {_KEYS: self._loaded.program_fd(_KEYS)})
+            links = {name: link for name, link in self._links.items() if name != KEYS}
+            self._pins.keep(maps, links, {name: self._program(name) for name in self.kept_programs})
 
     def _load(self) -> libbpf.Object | Kept:
         if self._pins is not None and self._pins.held():
@@ -157,8 +163,8 @@ class Loaded:
         self._guarded = dict.fromkeys(loaded.map("guarded"), b"")
         self._tables.put(self._plan)
         self._ring = libbpf.Ring(loaded.map("ring"))
-        self._links[_KEYS] = loaded.attach_task_iterator(_KEYS, os.getpid())
-        self.keys = Keys(self._links[_KEYS])
+        self._links[KEYS] = loaded.attach_task_iterator(KEYS, os.getpid())
+        self.keys = Keys(self._links[KEYS])
 
     def _attach_cgroup(self) -> None:
         root = open_root()

@@ -9,6 +9,7 @@ from pratique.backends.kernel import KernelBackend
 from pratique.backends.lsm import capability, pins
 from pratique.backends.lsm.objects import Objects, entries
 from pratique.backends.lsm.probes import Probes
+from pratique.backends.lsm.renewal import Renewal
 from pratique.backends.memory import remembered
 from pratique.errors import GuardError
 from pratique.model import Coverage, Event, Kind
@@ -40,20 +41,32 @@ class LsmBackend(KernelBackend):
     def _start(self, policy: Policy) -> None:
         pins.sweep()
         self._policy = policy
-        self._plan = lower(policy, objects=True)
+        self._plan = lower(policy, known=self._known_groups(), objects=True)
         self._files = file_plan(policy, self._host.homes, self._host.project)
-        self._probes = self._lsm = Probes(_attachment(), self._plan, self._run, self._host.patterns)
+        self._probes = self._lsm = Probes(
+            attachment(), self._plan, self._run, self._host.patterns, pins=self._pins
+        )
         self._opened.append(self._lsm.close)
         self._lsm.load()
         self._lsm.confine(confine=_confines(policy))
         self._objects = Objects(self._lsm.table, self._lsm.keys.of, self._number)
         self._gaps = self._fill(self._files)
         self._lsm.attach()
+        self._attached()
+        if self._pins is None:
+            self._pin()
+        self._renewal = Renewal(self._host.homes, self._files)
+        self._follow_labels()
+        self._wait_for([self._lsm.epoll_fd])
+
+    def _known_groups(self) -> Sequence[str]:
+        """Groups whose numbers are taken."""
+        return ()
+
+    def _pin(self) -> None:
         folder = pins.folder()
         self._opened.append(lambda: pins.remove(folder))
         self._lsm.pin(folder)
-        self._follow_labels()
-        self._wait_for([self._lsm.epoll_fd])
 
     def _fill(self, files: FilePlan) -> list[str]:
         hidden = self._name_hidden()
@@ -77,9 +90,19 @@ class LsmBackend(KernelBackend):
         return self._gaps
 
     def events(self, timeout: float) -> Iterable[Event]:
-        """What the kernel programs tell."""
-        self._wait.poll(timeout)
-        yield from self._reports()
+        """What the kernel programs tell; what came into being meanwhile is guarded from now on."""
+        yield from super().events(timeout)
+        homes = self._renewal.due()
+        if homes is not None:
+            self._host = self._host._replace(homes=homes)
+            self._objects.drop(self._add_places())
+
+    def _add_places(self) -> dict[str, dict[bytes, bytes]]:
+        """Write every place as it is now beside those that are there."""
+        self._files = file_plan(self._policy, self._host.homes, self._host.project)
+        self._allowances.files = self._files
+        self._renewal.plan(self._host.homes, self._files)
+        return self._objects.add(entries(self._files, self._host.homes))
 
     def _seen(self, event: Event) -> Event:
         """A refused exec names a program, as everywhere."""
@@ -94,13 +117,11 @@ class LsmBackend(KernelBackend):
     def update(self, policy: Policy) -> None:
         """Put another policy in force: objects of both plans are there while decisions switch at one store."""
         plan = lower(policy, known=self._plan.groups, objects=True)
-        self._files = file_plan(policy, self._host.homes, self._host.project)
         self._policy, self._plan = policy, plan
-        wanted = self._objects.add(entries(self._files, self._host.homes))
+        wanted = self._add_places()
         self._lsm.replace(plan)
         self._lsm.confine(confine=_confines(policy))
         self._objects.drop(wanted)
-        self._allowances.files = self._files
 
     def coverage(self) -> list[Coverage]:
         """Rows proved by refusals in a child."""
@@ -113,7 +134,7 @@ class LsmBackend(KernelBackend):
         return groups.index(group) + 1 if group in groups else 0
 
 
-def _attachment() -> str:
+def attachment() -> str:
     """The way to attach that refused something on this boot."""
     found: str = remembered("lsm-attachment", lambda: capability.capability().why)
     if not found:

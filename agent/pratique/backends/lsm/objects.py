@@ -66,7 +66,8 @@ class Objects:
     def __init__(self, table: Callable[[str], Map], keys: Keys, number: Callable[[str], int]) -> None:
         self._maps = {name: table(name) for name in ("objects", "names", "globs")}
         self._keys, self._number = keys, number
-        self._held: dict[str, dict[bytes, bytes]] = {name: {} for name in self._maps}
+        # What an earlier agent left in force goes with the first `drop`.
+        self._held = {name: dict.fromkeys(held, b"") for name, held in self._maps.items()}
 
     def add(self, entries: Entries) -> dict[str, dict[bytes, bytes]]:
         """Write what is new beside what is there; give the result to `drop` once the plan is in force."""
@@ -131,6 +132,10 @@ def entries(files: FilePlan, homes: Sequence[str]) -> Entries:
     found = Entries()
     for place in files.read:
         _put(found, place, Meaning(read=place.group, flags=Below.READ if place.deep else _NONE))
+    for place in files.unmade:
+        # A deep one may be a folder on the way, in which most is harmless: looked at when it is there.
+        if not place.deep:
+            _put(found, place, Meaning(read=place.group))
     for place in (*files.write, *files.create):
         _put(found, place, Meaning(write=place.group, flags=Below.WRITE if place.deep else _NONE))
     for place in files.ipc:

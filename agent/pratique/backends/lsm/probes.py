@@ -8,9 +8,11 @@ from pratique import resources
 from pratique.backends import libbpf
 from pratique.backends.base import Losses
 from pratique.backends.hooks import early, probes
+from pratique.backends.hooks.loaded import BEGIN, KEYS
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.lsm.mirrors import CSettings
 from pratique.backends.lsm.programs import ELSEWHERE, OBJECTS, PROGRAMS, fitting
+from pratique.backends.pins import Kept, Pins
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
 
@@ -21,6 +23,8 @@ class Probes(probes.Probes):
     """As those of `hooks`; nothing looks at the return of system calls, every act is answered where it is done."""
 
     watches_calls = False
+    lasting = (BEGIN,)
+    maps = (*probes.Probes.maps, "objects", "names", "globs", "settings")
 
     def __init__(
         self,
@@ -32,12 +36,11 @@ class Probes(probes.Probes):
         only: Sequence[str] = (),
         label_slots: int = early.LABEL_SLOTS,
         ring_bytes: int = early.RING_BYTES,
+        pins: Pins | None = None,
     ) -> None:
         """`only`: the hooks to answer; all of them if none are named."""
-        super().__init__(plan, run, patterns, label_slots=label_slots, ring_bytes=ring_bytes)
+        super().__init__(plan, run, patterns, label_slots=label_slots, ring_bytes=ring_bytes, pins=pins)
         self._attachment = attachment
-        self._own: libbpf.Object
-        """What was loaded: nothing is taken up from an earlier agent."""
         types = libbpf.KernelTypes()
         try:
             found = fitting(attachment, types)
@@ -45,6 +48,7 @@ class Probes(probes.Probes):
         finally:
             types.close()
         self.tracing = (*_SHARED, *self._fitting)
+        self.kept_programs = (KEYS, *self.tracing)
         held = {program.hook for program in PROGRAMS if program.name in self._fitting}
         self.missing = sorted({program.hook for program in PROGRAMS} - held - ELSEWHERE)
         """Hooks that this kernel does not have."""
@@ -59,12 +63,12 @@ class Probes(probes.Probes):
 
     def verified(self) -> dict[str, int]:
         """Instructions that the kernel followed, by program."""
-        return {name: self._own.verified(name) for name in self.tracing}
+        return {name: libbpf.verified(self._program(name)) for name in self.tracing}
 
     def losses(self) -> Losses:
         """What this run lost so far; an answer that was passed over is a loss like an unread argument."""
         lost = super().losses()
-        missed = sum(self._own.missed(name) for name in self.tracing)
+        missed = sum(libbpf.missed(self._program(name)) for name in self.tracing)
         return Losses(lost.ring, lost.labels, lost.reads + missed)
 
     def pin(self, folder: Path) -> None:
@@ -74,7 +78,9 @@ class Probes(probes.Probes):
                 link.pin(folder / name)
         self._labels.pin(folder / "labels")
 
-    def _load(self) -> libbpf.Object:
+    def _load(self) -> libbpf.Object | Kept:
+        if self._pins is not None and self._pins.held():
+            return self._pins.open()
         opened = self._open()
         try:
             opened.load()
@@ -83,7 +89,6 @@ class Probes(probes.Probes):
             log = libbpf.explain(lambda: self._open().load())
             what = f"the kernel refused the {self._attachment} programs ({error.strerror})"
             raise GuardError(f"{what}\n{log}".rstrip()) from error
-        self._own = opened
         return opened
 
     def _open(self) -> libbpf.Object:
@@ -93,4 +98,6 @@ class Probes(probes.Probes):
         for program in PROGRAMS:
             if program.name not in self._fitting:
                 opened.leave_out(program.name)
+        if self._pins is None:
+            opened.leave_out(BEGIN)
         return opened

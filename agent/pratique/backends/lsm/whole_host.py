@@ -1,0 +1,82 @@
+"""The `lsm` backend for a whole host: what refuses is pinned and goes on without the agent."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pratique import resources
+from pratique.backends.base import HostBackend
+from pratique.backends.hooks.guardian import Guardian
+from pratique.backends.host_wide import HostWide
+from pratique.backends.lsm.backend import LsmBackend, attachment
+from pratique.backends.lsm.programs import OBJECTS
+from pratique.errors import GuardError
+from pratique.model import Event
+from pratique.policy.model import Policy
+
+
+class WholeHost(HostWide, LsmBackend):
+    """See `backends.base.HostBackend`."""
+
+    def _version(self) -> str:
+        programs = resources.probes() / OBJECTS[attachment()]
+        return hashlib.sha256(programs.read_bytes()).hexdigest()[:32]
+
+    def _before_threads(self) -> None:
+        """The guardian holds the gate of fresh code, and ends the guard if nobody takes over."""
+        fds = self._probes.fds()
+        self._guardian = Guardian(
+            self._fresh.gate, fds["labels"], self._run, begun=fds["begun"], needed=False
+        )
+        self._guardian.start()
+        self._opened.append(self._guardian.release)
+
+    def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
+        """The kernel answers at once: there is no wait in which the opener could be looked at."""
+        self._fresh.exempt = frozenset({reader})
+
+    def events(self, timeout: float) -> Iterable[Event]:
+        """As ever."""
+        self._guardian.beat()
+        yield from super().events(timeout)
+
+    def close(self) -> None:
+        """End every labelled tree, then the guard itself."""
+        super().close()
+        if self._pins is not None:
+            self._groups.unlink(missing_ok=True)
+
+    def update(self, policy: Policy) -> None:
+        """Put another policy in force; groups keep their numbers, also for the next agent."""
+        super().update(policy)
+        self._note_groups()
+
+    def _start(self, policy: Policy) -> None:
+        super()._start(policy)
+        self._note_groups()
+
+    def _known_groups(self) -> Sequence[str]:
+        """Groups of the plan that an earlier agent left in force: objects in the kernel name them by number."""
+        with contextlib.suppress(OSError, ValueError):
+            return [str(name) for name in json.loads(self._groups.read_text(encoding="utf-8"))]
+        if self._pins is not None and self._pins.held():
+            raise GuardError(
+                f"{self._groups} is missing or broken", "pratique uninstall lets go of everything"
+            )
+        return ()
+
+    def _note_groups(self) -> None:
+        beside = self._groups.with_suffix(".new")
+        beside.write_text(json.dumps(list(self._plan.groups)), encoding="utf-8")
+        beside.rename(self._groups)
+
+    @property
+    def _groups(self) -> Path:
+        return self._folder.with_name(f"{self._folder.name}.groups")
+
+
+if TYPE_CHECKING:
+    _IS_ONE: type[HostBackend] = WholeHost
