@@ -58,7 +58,7 @@ test-rootless: setup ## the tests that guard without privilege (anybody; root be
 	timeout --kill-after=10 900 $(BIN)/pytest -m rootless tests/rootless
 
 races: setup ## the races against the supervisor in full: 20 000 tries each
-	PRATIQUE_TRIES=20000 timeout --kill-after=10 1800 $(BIN)/pytest -m rootless tests/rootless/test_races.py
+	PRATIQUE_TRIES=20000 PRATIQUE_PATIENCE=600 timeout --kill-after=10 3600 $(BIN)/pytest -m rootless tests/rootless/test_races.py
 
 test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; one table (root)
 	PRATIQUE_KERNELS=all $(kernel_tests)
