@@ -2,7 +2,9 @@
 
 import errno
 import os
+import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from pratique.backends.rootless.capability import tier as tier_here
 from pratique.words import Act, Action, Actor
 from rootless.ground import Done, compiled, guarded, lay, unguarded
 from rootless.plain import home, without_privilege
-from rootless.profile import refusing
+from rootless.profile import PROFILE, refusing
 
 pytestmark = pytest.mark.usefixtures("guarded_here")
 
@@ -94,6 +96,27 @@ def test_a_fork_never_fails_for_a_signal() -> None:
     control, done = _tried("forks", Actor.HELPER)
 
     assert (control.out, done.out) == ("got\n", "got\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a setuid program of another's")
+def test_setuid_gives_nothing() -> None:
+    """A setuid helper runs with its caller's rights, whoever that is in the tree; unguarded it has its owner's."""
+    if os.environ.get(PROFILE):
+        pytest.skip("the filter that stands for a container's profile takes these rights as well")
+    program = compiled("odd", "-no-pie", "-fno-pie")
+
+    def both(place: Path) -> tuple[Done, Done]:
+        lay(place)
+        told = {"HELPER": str(helper)}
+        argv = [str(program), "helper"]
+        return unguarded(place, argv, told), guarded(place, argv, told, Actor.COMMAND)
+
+    with home() as place, tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        helper = Path(shutil.copy(program, f"{folder}/helper"))
+        helper.chmod(0o4755)
+        control, done = without_privilege(lambda: both(place))
+    assert (control.out, done.out) == ("1\n", "0\n")
 
 
 def test_nobody_else_adopts() -> None:

@@ -37,11 +37,15 @@ LANDLOCK, EMULATED, TRACED = 2, 3, 4
 def tier() -> int:
     """2 where Landlock works, else 3; 4 where another listens already; or the weaker one that was asked for."""
     asked = os.environ.get(TIER, "")
-    if asked == str(TRACED) or remembered("listener", lambda: _in_child(_listener)):
+    if asked == str(TRACED) or remembered("listener", lambda: _in_child(_listener), _always):
         return TRACED
     if asked == str(EMULATED) or not syscalls.landlock_abi():
         return EMULATED
     return LANDLOCK
+
+
+def _always(_: str) -> bool:
+    return True
 
 
 def capability() -> Support:
@@ -57,7 +61,7 @@ def capability() -> Support:
 
 def copies() -> bool:
     """Whether sockets of the command can be copied; asked once per boot, and in each container anew."""
-    return not remembered("sockets", lambda: _in_child(_sockets))
+    return not remembered("sockets", lambda: _in_child(_sockets), _always)
 
 
 def ability() -> Ability:
