@@ -14,7 +14,8 @@ DEMO := lab.demo
 BENCH :=
 
 .PHONY: help setup system probes demo test check test-server test-browser test-rootless test-root scenarios races \
-	setup-browser setup-kernels test-kernels test-each-kernel screenshots vendor bench bench-daemon bench-collector storm proto clean
+	setup-browser setup-kernels parity test-kernels test-each-kernel screenshots vendor bench bench-daemon bench-collector \
+	storm proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +59,11 @@ test-rootless: setup ## the tests that guard without privilege (anybody; root be
 	timeout --kill-after=10 900 $(BIN)/pytest -m rootless tests/rootless
 
 races: setup ## the races against the supervisor in full: 20 000 tries each
-	PRATIQUE_TRIES=20000 timeout --kill-after=10 1800 $(BIN)/pytest -m rootless tests/rootless/test_races.py
+	PRATIQUE_TRIES=20000 PRATIQUE_PATIENCE=600 timeout --kill-after=10 3600 $(BIN)/pytest -m rootless tests/rootless/test_races.py
+
+parity: setup ## every scenario for each tier of rootless, by a user without privilege (root; PARITY="ID …" for some)
+	for tier in 2 3 4; do PYTHONPATH=tests PRATIQUE_LAB_USER=$$(id -u nobody) PRATIQUE_ROOTLESS_TIER=$$tier \
+	$(BIN)/python -m scenarios --backend rootless --guard enforce $(PARITY) || exit 1; done
 
 test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; one table (root)
 	PRATIQUE_KERNELS=all $(kernel_tests)

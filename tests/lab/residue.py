@@ -56,6 +56,8 @@ def holds_fanotify(pid: int) -> bool:
 
 def _unowned(kind: str) -> set[str]:
     # An object with a living holder belongs to whoever runs beside us; a pinned or attached one stays unheld.
+    if os.geteuid() != 0:  # who cannot load any has left none
+        return set()
     done = subprocess.run(["bpftool", "-j", kind, "show"], capture_output=True, timeout=20, check=False)
     found = json.loads(done.stdout or b"[]") if done.returncode == 0 else []
     items = found if isinstance(found, list) else []

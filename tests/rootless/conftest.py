@@ -22,7 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.timeout(_HARD_LIMIT, method="thread"))
 
 
-@pytest.fixture(autouse=True, params=["2", "2-container", "3"], ids=["tier2", "container", "tier3"])
+@pytest.fixture(
+    autouse=True, params=["2", "2-container", "3", "4"], ids=["tier2", "container", "tier3", "tier4"]
+)
 def tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each tier that this host has, forced one by one; tier 2 also behind a container's profile."""
     number, _, profile = str(request.param).partition("-")

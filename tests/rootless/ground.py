@@ -17,7 +17,7 @@ from pratique.model import Event, Settlement
 from pratique.words import Actor, Stage
 
 _HERE = Path(__file__).parent
-_LIMIT = 90.0
+_LIMIT = float(os.environ.get("PRATIQUE_PATIENCE", "90"))
 _RUN = 0xB0A7
 
 

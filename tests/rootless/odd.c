@@ -176,6 +176,24 @@ static void unseen(void)
 	usleep(600000);
 }
 
+/* A helper that its owner has made setuid: with whose rights does it run? */
+static void helper(void)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		execl(getenv("HELPER"), "helper", "whose", NULL);
+		_exit(127);
+	}
+	waitpid(child, NULL, 0);
+}
+
+static void whose(void)
+{
+	printf("%d\n", geteuid() != getuid());
+	fflush(stdout);
+}
+
 static void listener(void)
 {
 	struct { unsigned short length; void *program; } none = { 0, NULL };
@@ -191,10 +209,14 @@ int main(int argc, char **argv)
 	} odd[] = {
 		{ "threads", many_threads }, { "hidden", hidden },   { "foreign", foreign }, { "ring", ring },
 		{ "borrowed", borrowed },    { "orphan", orphan },   { "adopter", adopter }, { "listener", listener },
-		{ "forks", forks },	     { "unseen", unseen },
+		{ "forks", forks },	     { "unseen", unseen },	  { "helper", helper },
 	};
 	char own[16];
 
+	if (argc == 2 && !strcmp(argv[1], "whose")) {
+		whose();
+		return 0;
+	}
 	secret = getenv("SECRET");
 	snprintf(own, sizeof(own), "%d", getpid());
 	setenv("ADOPTER", own, 1);

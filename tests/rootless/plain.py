@@ -23,7 +23,7 @@ from rootless.profile import PROFILE, enter
 
 codecs.lookup("ascii")
 UID = 47_000
-_LIMIT = 100
+_LIMIT = int(os.environ.get("PRATIQUE_PATIENCE", "100"))
 _PR_SET_DUMPABLE = 4
 _T = TypeVar("_T")
 

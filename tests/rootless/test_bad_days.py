@@ -2,7 +2,9 @@
 
 import errno
 import os
+import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,12 +13,12 @@ import pytest
 from pratique.backends import decoys, syscalls
 from pratique.backends.base import Host
 from pratique.backends.rootless.backend import RootlessBackend
-from pratique.backends.rootless.capability import EMULATED, ability, capability, copies
+from pratique.backends.rootless.capability import EMULATED, TIER, TRACED, ability, capability, copies
 from pratique.backends.rootless.capability import tier as tier_here
 from pratique.words import Act, Action, Actor
 from rootless.ground import Done, compiled, guarded, lay, unguarded
 from rootless.plain import home, without_privilege
-from rootless.profile import refusing
+from rootless.profile import PROFILE, refusing
 
 pytestmark = pytest.mark.usefixtures("guarded_here")
 
@@ -96,6 +98,27 @@ def test_a_fork_never_fails_for_a_signal() -> None:
     assert (control.out, done.out) == ("got\n", "got\n")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a setuid program of another's")
+def test_setuid_gives_nothing() -> None:
+    """A setuid helper runs with its caller's rights, whoever that is in the tree; unguarded it has its owner's."""
+    if os.environ.get(PROFILE):
+        pytest.skip("the filter that stands for a container's profile takes these rights as well")
+    program = compiled("odd", "-no-pie", "-fno-pie")
+
+    def both(place: Path) -> tuple[Done, Done]:
+        lay(place)
+        told = {"HELPER": str(helper)}
+        argv = [str(program), "helper"]
+        return unguarded(place, argv, told), guarded(place, argv, told, Actor.COMMAND)
+
+    with home() as place, tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        helper = Path(shutil.copy(program, f"{folder}/helper"))
+        helper.chmod(0o4755)
+        control, done = without_privilege(lambda: both(place))
+    assert (control.out, done.out) == ("1\n", "0\n")
+
+
 def test_nobody_else_adopts() -> None:
     """Who wants to adopt orphans is told yes, but they come to the supervisor: nobody climbs by a foster parent."""
     control, done = _tried("adopter", Actor.COMMAND)
@@ -118,8 +141,9 @@ def test_command_keeps_its_rights() -> None:
     assert "SECRET" in done.out
 
 
-def test_a_host_without_landlock_is_told_of() -> None:
+def test_a_host_without_landlock_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Landlock is absent the supervisor does every open itself, and it says so (emulated by a filter)."""
+    monkeypatch.delenv(TIER)
 
     def inside() -> tuple[int, int, bool]:
         _without("landlock_create_ruleset", errno.EOPNOTSUPP)
@@ -144,15 +168,42 @@ def test_a_host_without_copies_of_sockets_is_told_of() -> None:
     assert "datagram" in said
 
 
-def test_a_host_that_listens_already_is_told_of() -> None:
-    """Inside another sandbox's listener there can be no second one: it says so."""
+def test_inside_another_listener(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where somebody listens already there can be no second one: the tree is traced, and the secret stays."""
+    monkeypatch.delenv(TIER)
+    program = compiled("odd", "-no-pie", "-fno-pie")
 
-    def inside() -> object:
-        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        syscalls.install_listener(refusing("bpf", errno.EPERM))
-        return capability()
+    def inside(place: Path) -> tuple[int, bool, Done]:
+        lay(place)
+        _have_a_listener()
+        told = {"SECRET": str(place / ".aws/credentials")}
+        return tier_here(), capability().ok, guarded(place, [str(program), "borrowed"], told)
 
-    assert "listens to this process already" in without_privilege(inside).why  # type: ignore[attr-defined]
+    with home() as place:
+        chosen, ok, done = without_privilege(lambda: inside(place))
+    assert (chosen, ok) == (TRACED, True)
+    assert "SECRET" not in done.out
+    assert [event.action for event in done.events if event.act is Act.FILE_READ] == [Action.DENY]
+
+
+def test_a_host_that_allows_neither_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody may trace either, nothing weaker is started, and both reasons are said."""
+    monkeypatch.delenv(TIER)
+
+    def inside() -> tuple[bool, str]:
+        _have_a_listener()
+        _without("ptrace", errno.EPERM)
+        return capability().ok, capability().why
+
+    ok, why = without_privilege(inside)
+    assert not ok
+    assert "listens to this process already" in why
+    assert "traced" in why
+
+
+def _have_a_listener() -> None:
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    syscalls.install_listener(refusing("bpf", errno.EPERM))
 
 
 def test_death_of_the_supervisor_ends_the_command() -> None:

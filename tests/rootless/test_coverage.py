@@ -7,7 +7,8 @@ import pytest
 from pratique.backends import coverage, proof
 from pratique.backends.attempts import ATTEMPTS
 from pratique.backends.rootless.backend import RootlessBackend
-from pratique.backends.rootless.claims import CLAIMS
+from pratique.backends.rootless.capability import copies, tier
+from pratique.backends.rootless.claims import CLAIMS, claims
 from pratique.model import Coverage
 from rootless.plain import interpreter, without_privilege
 
@@ -37,4 +38,4 @@ def test_rows_hold(guarded_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _proved() -> list[Coverage]:
-    return coverage.prove(RootlessBackend, coverage.rows(CLAIMS))
+    return coverage.prove(RootlessBackend, coverage.rows(claims(tier(), made=not copies())))

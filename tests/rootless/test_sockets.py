@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pratique.words import Actor
 from rootless.ground import Done, guarded, lay
 from rootless.plain import home, interpreter, without_privilege
 from rootless.profile import PROFILE
@@ -70,6 +71,14 @@ print(error(lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", (allowed,
 """
 
 
+_AGENT = """
+import socket, sys
+input()
+with socket.socket(socket.AF_UNIX) as made:
+    print(made.connect_ex("agent"))
+"""
+
+
 def _program(body: str) -> Done:
     python = interpreter()
 
@@ -123,3 +132,21 @@ def test_datagrams() -> None:
 
     assert int(there) == errno.EPERM
     assert int(here) == (errno.EPERM if os.environ.get(PROFILE) else 0)
+
+
+@pytest.mark.parametrize("actor", [Actor.HELPER, Actor.PACKAGE])
+def test_the_users_key_agent(actor: Actor) -> None:
+    """ssh, started by the manager for a git dependency, reaches the user's agent; package code does not."""
+    python = interpreter()
+
+    def inside(place: Path) -> Done:
+        lay(place)
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.bind(str(place / "agent"))
+            agent.listen()
+            os.environ["SSH_AUTH_SOCK"] = str(place / "agent")
+            return guarded(place, [python, "-c", _AGENT], {}, actor)
+
+    with home() as place:
+        done = without_privilege(lambda: inside(place))
+    assert int(done.out) == (errno.EACCES if actor is Actor.PACKAGE else 0)

@@ -4,8 +4,10 @@
 """
 
 import argparse
+import os
 import shutil
 import sys
+import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from scenarios.staged import staged, variables
 from scenarios.tally import Tally, tallied
 
 _GUARDS = (OFF, ENFORCE, AUDIT)
+_USER = "PRATIQUE_LAB_USER"
+"""An environment variable: the number of a user without privilege, by whom everything is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,24 @@ def _outcome(wanted: Form, world: World, guard: str, backend: str) -> Outcome:
         command[0] = shutil.which(command[0], path=environment["PATH"]) or command[0]
     else:
         command = guarded(command, report, "--mode", guard, "--backend", backend)
+    command, environment = _for_user(command, environment, world)
     return run(world.room.inside(command), environment, installer.cwd(world), report)
+
+
+def _for_user(
+    command: list[str], environment: dict[str, str], world: World
+) -> tuple[list[str], dict[str, str]]:
+    """The same by a person without privilege, to whom it all belongs; what is proved of the host is kept for all."""
+    user = os.environ.get(_USER)
+    if not user:
+        return command, environment
+    state = Path(tempfile.gettempdir()) / f"pratique-parity-{user}"
+    state.mkdir(exist_ok=True)
+    for top in (world.folder, world.home.folder, state):
+        for path in (top, *top.rglob("*")):
+            os.chown(path, int(user), int(user), follow_symlinks=False)
+    drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
+    return [*drop, *command], environment | {"XDG_STATE_HOME": str(state)}
 
 
 def _proxied(scenario: Scenario, world: World) -> dict[str, str]:

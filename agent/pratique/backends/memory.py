@@ -69,8 +69,11 @@ def _powers() -> list[str]:
 
 
 def coverage(backend: Backend) -> list[Coverage]:
-    """The backend's coverage rows, proved once per boot."""
-    rows = remembered(f"coverage-{backend.name}", lambda: [_as_json(row) for row in backend.coverage()])
+    """The backend's coverage rows, proved once per boot and for each way in which it may work here."""
+    variant = getattr(backend, "variant", "")
+    rows = remembered(
+        f"coverage-{backend.name}{variant}", lambda: [_as_json(row) for row in backend.coverage()]
+    )
     return [Coverage(Act(act), when, Level(level), reason, proof) for act, when, level, reason, proof in rows]
 
 

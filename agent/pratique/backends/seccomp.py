@@ -16,6 +16,7 @@ from pratique.backends import syscalls
 ALLOW = 0x7FFF0000
 KILL_PROCESS = 0x80000000
 NOTIFY = 0x7FC00000
+_TRACE = 0x7FF00000
 _ERRNO = 0x00050000
 
 _LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
@@ -113,6 +114,15 @@ def listening(machine: str = os.uname().machine, *, signals: bool = False, socke
     parts.append(_when(number["seccomp"], _refuse_listener()))
     parts.append(_return(ALLOW))
     return b"".join(parts)
+
+
+def traced(program: bytes) -> bytes:
+    """The same filter for a tracer instead of a listener."""
+    steps = struct.iter_unpack("=HBBI", program)
+    return b"".join(
+        _step(code, _TRACE if (code, value) == (_RETURN, NOTIFY) else value, then, otherwise)
+        for code, then, otherwise, value in steps
+    )
 
 
 def _prctl(number: Mapping[str, int]) -> bytes:

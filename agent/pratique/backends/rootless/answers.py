@@ -26,11 +26,18 @@ class Descriptor:
         self.fd, self.inheritable = fd, inheritable
 
 
+class Checked:
+    """It goes on, and what it opened is looked at before its author runs again; `key`: what it should be."""
+
+    def __init__(self, key: tuple[int, int] | None) -> None:
+        self.key = key
+
+
 class Later:
     """The answer comes from somebody else, who holds the call."""
 
 
-Answer = GoOn | Fail | Value | Descriptor | Later
+Answer = GoOn | Fail | Value | Descriptor | Checked | Later
 
 GO_ON = GoOn()
 LATER = Later()

@@ -9,9 +9,9 @@ from pratique.backends import seccomp, syscalls
 from pratique.backends.base import Command, Ended, Host, Losses, Support
 from pratique.backends.hooks import launch
 from pratique.backends.rootless import hosts
-from pratique.backends.rootless.capability import EMULATED, LANDLOCK, capability, copies, tier
+from pratique.backends.rootless.capability import EMULATED, LANDLOCK, TRACED, capability, copies, tier
 from pratique.backends.rootless.changes import Changes
-from pratique.backends.rootless.confine import Confined
+from pratique.backends.rootless.confine import Confined, Traced
 from pratique.backends.rootless.connections import Connections
 from pratique.backends.rootless.guarded import Guarded, Patterns, reachable
 from pratique.backends.rootless.judge import Judge
@@ -24,6 +24,7 @@ from pratique.backends.rootless.rooms import Rooms
 from pratique.backends.rootless.sockets import Copied, Made, Sockets
 from pratique.backends.rootless.supervisor import Supervisor, handlers
 from pratique.backends.rootless.tasks import Label, Tasks, children
+from pratique.backends.rootless.tracing import Tracer
 from pratique.backends.rootless.zones import Zones
 from pratique.errors import GuardError
 from pratique.model import Coverage, Event, Settlement
@@ -50,6 +51,8 @@ class RootlessBackend:
         self._confined: Confined | None = None
         self._ended: Ended | None = None
         self._tier = tier()
+        self.variant = f"-{self._tier}{'' if copies() else '-made'}"
+        """What is proved of one tier is not proved of another."""
         self._gaps: list[str] = _gaps(self._tier)
 
     def supported(self) -> Support:
@@ -84,7 +87,10 @@ class RootlessBackend:
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
         command = self._roomed(command)
         program = seccomp.listening(signals=not self._scoped(), sockets=self._sockets.made_here)
-        confined = self._confined = Confined(self._zones.ruleset(), program)
+        ruleset = self._zones.ruleset()
+        traced = self._tier == TRACED
+        confined = Traced(seccomp.traced(program)) if traced else Confined(ruleset, program)
+        self._confined = confined
         self._opened.append(confined.close)
         supervisor = self._supervisor = self._build(confined.start(command, self._born))
         supervisor.own = confined.thread
@@ -117,8 +123,7 @@ class RootlessBackend:
             supervisor.command = pid
             supervisor.watch(task)
 
-    def _build(self, fd: int) -> Supervisor:
-        listener = Listener(fd)
+    def _build(self, listener: Listener | Tracer) -> Supervisor:
         reach = Reach(self._judge, self._tasks)
         opens = Opens(self._judge, self._zones, self._guarded, reach, listener)
         self._opens = opens
@@ -132,15 +137,17 @@ class RootlessBackend:
             self._judge, self._tasks, self._host.patterns, self._plan.exec, temporary(), opens.written
         )
         rows = handlers(opens, changes, connections, programs, reach, self._judge)
-        supervisor = Supervisor(listener, self._judge, self._tasks, programs, rows, self._quiet.note)
+        supervisor = Supervisor(
+            listener, self._judge, self._tasks, programs, rows, self._quiet.note, opens.came_back
+        )
         self._opened.append(supervisor.close)
         return supervisor
 
     def ended(self) -> Ended | None:
         """How the command ended; it is reaped on the way."""
         child = self._confined.child if self._confined else None
-        if self._ended is None and child is not None and child.ended():
-            status, number = child.wait()
+        if self._confined and self._ended is None and child is not None and child.ended():
+            status, number = self._confined.wait()
             self._ended = Ended(None if number else status, number, child.exec_error)
         return self._ended
 
@@ -215,9 +222,9 @@ class RootlessBackend:
     def coverage(self) -> list[Coverage]:
         """Rows proved by refusals in a child."""
         from pratique.backends import coverage  # noqa: PLC0415 (a run does not prove again)
-        from pratique.backends.rootless.claims import CLAIMS  # noqa: PLC0415
+        from pratique.backends.rootless.claims import claims  # noqa: PLC0415
 
-        return coverage.prove(RootlessBackend, coverage.rows(CLAIMS))
+        return coverage.prove(RootlessBackend, coverage.rows(claims(self._tier, made=not copies())))
 
     def close(self) -> None:
         """End what still runs, then undo everything, last first."""
@@ -248,6 +255,11 @@ def _made_gaps() -> list[str]:
 def _gaps(chosen: int) -> list[str]:
     """The tier, and what it leaves open here."""
     abi = syscalls.landlock_abi()
+    if chosen == TRACED:
+        return [
+            "tier 4 of docs/rootless.md: traced; who opens by a trick what it may not is killed at once",
+            "calls that another supervisor takes are not seen",
+        ]
     if chosen == EMULATED:
         return [
             "tier 3 of docs/rootless.md: no Landlock, so every open and change is done by the supervisor",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pratique.backends import seccomp, syscalls
 from pratique.backends.base import Support
 from pratique.backends.memory import remembered
+from pratique.backends.rootless import tracing
 from pratique.errors import PratiqueError
 
 _SECONDS = 10
@@ -24,19 +25,27 @@ class Ability(NamedTuple):
     """Why there is no listener; empty: there is."""
     sockets: str = ""
     """Why a child's sockets cannot be copied, and must be made here; empty: they can."""
+    tracer: str = ""
+    """Why a child cannot be traced; empty: it can."""
 
 
 TIER = "PRATIQUE_ROOTLESS_TIER"
 """An environment variable that forces a weaker tier (docs/rootless.md): tests use it."""
-LANDLOCK, EMULATED = 2, 3
+LANDLOCK, EMULATED, TRACED = 2, 3, 4
 
 
 def tier() -> int:
-    """2 where Landlock works, else 3; or the weaker one that was asked for."""
+    """2 where Landlock works, else 3; 4 where another listens already; or the weaker one that was asked for."""
     asked = os.environ.get(TIER, "")
+    if asked == str(TRACED) or remembered("listener", lambda: _in_child(_listener), _always):
+        return TRACED
     if asked == str(EMULATED) or not syscalls.landlock_abi():
         return EMULATED
     return LANDLOCK
+
+
+def _always(_: str) -> bool:
+    return True
 
 
 def capability() -> Support:
@@ -45,20 +54,20 @@ def capability() -> Support:
         found = ability()
     except (OSError, PratiqueError, ValueError) as error:
         return Support(ok=False, why=f"it could not be tried ({error})", mend=_MEND)
-    if found.listener:
-        return Support(ok=False, why=found.listener, mend=_MEND)
+    if found.listener and found.tracer:
+        return Support(ok=False, why=f"{found.listener}; {found.tracer}", mend=_MEND)
     return Support(ok=True)
 
 
 def copies() -> bool:
     """Whether sockets of the command can be copied; asked once per boot, and in each container anew."""
-    return not remembered("sockets", lambda: _in_child(_sockets))
+    return not remembered("sockets", lambda: _in_child(_sockets), _always)
 
 
 def ability() -> Ability:
     """Try each part in a child that leaves nothing behind."""
     landlock = int(_in_child(lambda: str(_landlock())) or 0)
-    return Ability(landlock, _in_child(_listener), _in_child(_sockets))
+    return Ability(landlock, _in_child(_listener), _in_child(_sockets), _in_child(_tracer))
 
 
 def _landlock() -> int:
@@ -99,6 +108,23 @@ def _sockets() -> str:
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+    return ""
+
+
+def _tracer() -> str:
+    if os.uname().machine != tracing.MACHINE:
+        return f"nothing is traced on {os.uname().machine}"
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(_SECONDS)
+        signal.pause()
+        os._exit(0)
+    try:
+        tracing.Tracer().seize(pid)
+    except PratiqueError as error:
+        return str(error)
+    finally:
+        os.kill(pid, signal.SIGKILL)
     return ""
 
 

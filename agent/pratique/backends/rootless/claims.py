@@ -1,5 +1,8 @@
 """What each row of the coverage table can promise here, and by what; `backends.proof` lowers it to what it sees."""
 
+from collections.abc import Mapping
+
+from pratique.backends.rootless.capability import TRACED
 from pratique.words import Level
 
 _OPENED = "Landlock refuses; the supervisor opens for those who may"
@@ -47,3 +50,17 @@ CLAIMS: dict[str, tuple[Level, str]] = {
     "proc.memory.read": (_E, "the supervisor opens files of /proc, of the caller's own processes"),
     **dict.fromkeys(_DOMAIN, (_E, _SCOPE)),
 }
+"""Tiers 2 and 3."""
+
+_LATE = "refused by its name; opened by another one, its author is killed when the open returns"
+_NO_DATAGRAMS = "package code gets no datagram sockets"
+_OPENS = ("file.read", "file.read.linked", "file.write", "file.write.managed", "file.create")
+_IN_FOLDERS = ("file.create.inside", "file.create.managed", "proc.memory.read", "proc.memory.root")
+_DATAGRAMS = ("net.connect.udp", "net.dns", "net.dns.name")
+
+
+def claims(tier: int, *, made: bool) -> Mapping[str, tuple[Level, str]]:
+    """Those of a tier; `made`: sockets cannot be copied."""
+    late = dict.fromkeys((*_OPENS, *_IN_FOLDERS), (Level.KILLED_AFTER, _LATE)) if tier == TRACED else {}
+    datagrams = dict.fromkeys(_DATAGRAMS, (_E, _NO_DATAGRAMS)) if made else {}
+    return CLAIMS | late | datagrams

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pratique.backends import syscalls
 from pratique.backends.base import Command
 from pratique.backends.hooks import launch
+from pratique.backends.rootless.listener import Listener
+from pratique.backends.rootless.tracing import Tracer
 from pratique.errors import GuardError
 
 _LIMIT = 20.0
@@ -40,7 +42,7 @@ class Confined:
         self.thread = 0
         """The confined thread of ours."""
 
-    def start(self, command: Command, born: Callable[[int], None]) -> int:
+    def start(self, command: Command, born: Callable[[int], None]) -> Listener | Tracer:
         """Start the command up to its exec; the listener that it must be served by to get further.
 
         `GuardError` when it could not be confined: nothing was executed.
@@ -53,7 +55,13 @@ class Confined:
         if listener is None:
             self.raise_failure()
             raise GuardError("the command was not confined")
-        return listener
+        return Listener(listener)
+
+    def wait(self) -> tuple[int, int | None]:
+        """How the command, which has ended, did so."""
+        if self.child is None:
+            raise GuardError("the command was not started")
+        return self.child.wait()
 
     def enter(self) -> None:
         """Give the child back what is the command's; it was born confined."""
@@ -94,3 +102,49 @@ class Confined:
         if self._ruleset is not None:
             syscalls.landlock_restrict(self._ruleset)
         return syscalls.install_listener(self._program)
+
+
+class Traced(Confined):
+    """One command that is traced: its own process enters the filter, once somebody traces it."""
+
+    def __init__(self, program: bytes) -> None:
+        super().__init__(None, program)
+        self._pids: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._seized = threading.Event()
+        self._tracer: Tracer | None = None
+
+    def start(self, command: Command, born: Callable[[int], None]) -> Tracer:
+        """Start it up to its exec; the tracer, which belongs to this thread."""
+
+        def known(pid: int) -> None:
+            born(pid)
+            self._pids.put(pid)
+            if not self._seized.wait(_LIMIT):
+                raise GuardError("the command is not traced")
+
+        self._tracer = Tracer()
+        threading.Thread(target=self._live, args=(command, known), name="pratique-start", daemon=True).start()
+        try:
+            self._tracer.seize(self._pids.get(timeout=_LIMIT))
+        except queue.Empty:
+            self.raise_failure()
+            raise GuardError("the command was not started") from None
+        self._seized.set()
+        return self._tracer
+
+    def enter(self) -> None:
+        """Enter the filter: from the next call on there must be a tracer."""
+        super().enter()
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        syscalls.install_filter(self._program)
+
+    def wait(self) -> tuple[int, int | None]:
+        """As `Confined.wait`: the tracer may have heard of it first."""
+        ends = self._tracer.ends if self._tracer else {}
+        if self.child is None or self.child.pid not in ends:
+            return super().wait()
+        code = os.waitstatus_to_exitcode(ends[self.child.pid])
+        return (code, None) if code >= 0 else (128 - code, -code)
+
+    def _confine(self) -> int:
+        return -1

@@ -21,6 +21,7 @@ from pratique.backends.rootless.locate import located
 from pratique.backends.rootless.messages import MOST_MESSAGES, Message, read_message, write_length
 from pratique.backends.rootless.sockets import Made, Sockets
 from pratique.backends.rootless.tasks import Task, Tasks
+from pratique.backends.rootless.tracing import Tracer
 from pratique.words import Act, Actor
 
 _DNS_PORTS = (53, 853)
@@ -73,7 +74,12 @@ class Connections:
     """Answers `connect`, the sends that may name somebody, `socket` and `listen`."""
 
     def __init__(
-        self, judge: Judge, listener: Listener, brokers: Mapping[str, str], tasks: Tasks, sockets: Sockets
+        self,
+        judge: Judge,
+        listener: Listener | Tracer,
+        brokers: Mapping[str, str],
+        tasks: Tasks,
+        sockets: Sockets,
     ) -> None:
         """`brokers`: resolved path or directory of a unix socket → its group."""
         self._judge, self._listener = judge, listener

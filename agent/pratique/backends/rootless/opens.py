@@ -7,15 +7,16 @@ import threading
 from contextlib import suppress
 
 from pratique.backends import syscalls
-from pratique.backends.rootless.answers import GO_ON, LATER, Answer, Descriptor, Fail
+from pratique.backends.rootless.answers import GO_ON, LATER, Answer, Checked, Descriptor, Fail
 from pratique.backends.rootless.guarded import Guarded
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Call, Listener
 from pratique.backends.rootless.locate import Entry, Found, absolute, directory_number, entry, held, located
 from pratique.backends.rootless.reach import Reach
 from pratique.backends.rootless.tasks import Task, umask_of
+from pratique.backends.rootless.tracing import Returned, Tracer
 from pratique.backends.rootless.zones import Zones
-from pratique.words import Act, Actor
+from pratique.words import Act, Actor, Level
 
 _CWD = syscalls.AT_FDCWD
 _HOW = struct.Struct("=QQQ")
@@ -32,9 +33,10 @@ class Opens:
     """Answers `open`, `creat`, `openat` and `openat2`."""
 
     def __init__(
-        self, judge: Judge, zones: Zones, guarded: Guarded, reach: Reach, listener: Listener
+        self, judge: Judge, zones: Zones, guarded: Guarded, reach: Reach, listener: Listener | Tracer
     ) -> None:
         self._listener, self._waiting = listener, 0
+        self._looks_back = isinstance(listener, Tracer)
         self._judge, self._zones, self._guarded, self._reach = judge, zones, guarded, reach
         self._system = zones.system()
         self.written: set[str] = set()
@@ -132,7 +134,27 @@ class Opens:
             return GO_ON
         return self._open_here(asked, found)
 
+    def came_back(self, task: Task, back: Returned) -> bool:
+        """Whether what a caller has opened may stay open; else an event tells of it."""
+        try:
+            status = os.stat(name := f"/proc/{task.pid}/fd/{back.value}")  # noqa: PTH116
+            path, key = os.readlink(name), (status.st_dev, status.st_ino)  # noqa: PTH115
+        except OSError:
+            return True  # another thread has closed it again
+        if key == back.key:
+            return True
+        secret = self._guarded.groups("read", path, key)
+        place = self._guarded.groups("write", path, key)
+        told = {"path": path}
+        return not (
+            self._reach.is_out_of_reach(task, path)
+            or (secret and self._judge.refuses(task, Act.FILE_READ, secret, told, Level.KILLED_AFTER))
+            or (place and self._judge.refuses(task, Act.FILE_WRITE, place, told, Level.KILLED_AFTER))
+        )
+
     def _open_here(self, asked: "_Asked", found: Found) -> Answer:
+        if self._looks_back:
+            return Checked(found.key)
         flags = asked.flags & _DONE_HERE | os.O_CLOEXEC | os.O_NOCTTY
         if found.is_fifo:
             return self._wait(asked.call, found, flags, asked.inheritable)
@@ -176,6 +198,8 @@ class Opens:
             return Fail(errno.EACCES)
         if self._zones.is_free(place.path, read=asked.reads, write=True):
             return GO_ON
+        if self._looks_back:
+            return Checked(None)
         flags = asked.flags | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         mode = asked.mode & 0o7777 & ~umask_of(asked.task.pid)
         fd = os.open(place.name, flags, mode, dir_fd=place.parent)

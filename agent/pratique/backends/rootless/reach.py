@@ -102,6 +102,13 @@ class Reach:
             return Fail(errno.EACCES)
         return _open(f"/proc/{pid}{rest}", flags)
 
+    def is_out_of_reach(self, task: Task, path: str) -> bool:
+        """Whether a file that was opened in /proc is of a process that the caller may not look into."""
+        match = _PROCESS.fullmatch(path)
+        if match is None or match[3] in _OPEN_TO_ALL or match[1] == str(task.pid):
+            return False
+        return self._refuses(task, int(match[1]), path)
+
     def _on_process(self, task: Task, pid: int, request: str) -> Answer:
         return Fail(errno.EPERM) if self._refuses(task, pid & 0x7FFFFFFF, request) else GO_ON
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from pratique.backends import seccomp, syscalls
 from pratique.backends.rootless import refused
-from pratique.backends.rootless.answers import Answer, Descriptor, Fail, GoOn, Value
+from pratique.backends.rootless.answers import Answer, Checked, Descriptor, Fail, GoOn, Value
 from pratique.backends.rootless.changes import Changes
 from pratique.backends.rootless.connections import Connections
 from pratique.backends.rootless.judge import Judge
@@ -20,6 +20,7 @@ from pratique.backends.rootless.opens import Opens
 from pratique.backends.rootless.programs import Programs
 from pratique.backends.rootless.reach import Reach
 from pratique.backends.rootless.tasks import Task, Tasks
+from pratique.backends.rootless.tracing import Returned, Tracer
 from pratique.model import Event, Kind
 
 Handler = Callable[[Task, Call], Answer]
@@ -33,14 +34,15 @@ class Supervisor:
 
     def __init__(
         self,
-        listener: Listener,
+        listener: Listener | Tracer,
         judge: Judge,
         tasks: Tasks,
         programs: Programs,
         handlers: Mapping[str, Handler],
         after_end: Callable[[], None],
+        came_back: Callable[[Task, Returned], bool],
     ) -> None:
-        self._after_end = after_end
+        self._after_end, self._came_back = after_end, came_back
         self._listener, self._judge, self._tasks, self._programs = listener, judge, tasks, programs
         numbers = syscalls.numbers(os.uname().machine)
         self._handlers = {numbers[name]: handler for name, handler in handlers.items() if name in numbers}
@@ -93,6 +95,8 @@ class Supervisor:
 
     def _answer_one(self) -> Event | None:
         call = self._listener.receive()
+        if isinstance(self._listener, Tracer):
+            self._look_back(self._listener)
         if call is None:
             return None
         try:
@@ -101,6 +105,14 @@ class Supervisor:
             self._defect(error)
             self._listener.fail(call, errno.EPERM)
             return None
+
+    def _look_back(self, tracer: Tracer) -> None:
+        while tracer.returned:
+            back = tracer.returned.popleft()
+            task, _ = self._tasks.of_thread(back.call.thread)
+            if back.value >= 0 and task is not None and not self._came_back(task, back):
+                _end(task)
+            tracer.let_go(back)
 
     def _judged(self, call: Call) -> Event | None:
         if call.thread == self.own:
@@ -153,6 +165,8 @@ class Supervisor:
         elif isinstance(answer, Descriptor):
             self._listener.hand(call, answer.fd, inheritable=answer.inheritable)
             os.close(answer.fd)
+        elif isinstance(answer, Checked) and isinstance(self._listener, Tracer):
+            self._listener.check(call, answer.key)
 
     def _ended(self, fd: int) -> None:
         pid = self._ends.pop(fd, None)
