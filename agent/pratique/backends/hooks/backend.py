@@ -49,6 +49,7 @@ class HooksBackend:
         self._child: launch.Child | None = None
         self._ended: Ended | None = None
         self._gaps: list[str] = []
+        self._unblocked: list[str] = []
         self._masked: frozenset[str] = frozenset()
         self._pins: Pins | None = None
 
@@ -72,6 +73,7 @@ class HooksBackend:
         self._opened.append(self._probes.close)
         self._attach()
         self._name_objects(self._files)
+        self._block_names(policy)
         self._authors = Authors(self._probes.label_of, self._run)
         self._sharers = Sharers(self.survivors, self._probes.label_of, end)
         self._judge = Judge(
@@ -118,6 +120,13 @@ class HooksBackend:
         self._allowances = Allowances(
             self._probes, files, self._host.homes, self._host.project, [SHARED_MEMORY, *temporary()]
         )
+
+    def _block_names(self, policy: Policy) -> None:
+        hosts = [block.host for block in policy.blocks if block.host]
+        self._unblocked = [
+            f"the block of {pattern!r} is not in force: the kernel cannot look up this name"
+            for pattern in self._probes.block_names(hosts)
+        ]
 
     def spawn(self, command: Command) -> int:
         """Start the command labelled, behind the static layer."""
@@ -297,6 +306,7 @@ class HooksBackend:
         self._probes.replace(self._plan)
         self._judge.policy = policy
         self._files = file_plan(policy, self._host.homes, self._host.project)
+        self._block_names(policy)
         self._probes.guard_writes(self._files.write)
         self._allowances.files = self._files
         self._guard.update(self._files.read, self._files.create, self._files.exec)
@@ -312,7 +322,7 @@ class HooksBackend:
 
     def gaps(self) -> list[str]:
         """What this run could not cover, one line each."""
-        return list(self._gaps)
+        return [*self._gaps, *self._unblocked]
 
     def coverage(self) -> list[Coverage]:
         """Rows proved by refusals in a child."""

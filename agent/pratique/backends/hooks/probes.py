@@ -102,6 +102,7 @@ class Probes:
         self._ipc: dict[InodeKey, str] = {}
         self._guarded: dict[bytes, bytes] = {}
         self._malformed = 0
+        self._blocked: set[bytes] = set()
         self._pins = pins
         self._object: libbpf.Object | Kept | None = None
         self._ring: libbpf.Ring | None = None
@@ -249,6 +250,16 @@ class Probes:
             return False
         held = mirrors.CHostAllow(tuple(sorted(ports)))
         return self._loaded.map("hosts").update(key, bytes(held))
+
+    def block_names(self, patterns: Iterable[str]) -> list[str]:
+        """Let nobody ask for these names, or for all below `*.`, and forget those of before; which it cannot hold."""
+        keys = {pattern: host_key(mirrors.ORIGIN_ANY, pattern) for pattern in patterns}
+        wanted = {key for key in keys.values() if key is not None}
+        held = self._loaded.map("hosts")
+        for key in self._blocked - wanted:
+            held.delete(key)
+        self._blocked = {key for key in wanted if held.update(key, bytes(mirrors.CHostAllow()))}
+        return [pattern for pattern, key in keys.items() if key not in self._blocked]
 
     def add_resolver(self, address: str) -> None:
         """Judge questions to this address by the name in them; those to others by their address."""

@@ -67,6 +67,7 @@ class LsmBackend(HooksBackend):
             self._lsm.add_exec_dir(folder, "code.hidden-temp")
         for address in self._host.resolvers:
             self._lsm.add_resolver(address)
+        self._block_names(self._policy)
         found = entries(files, self._host.homes)
         self._objects.drop(self._objects.add(found))
         hidden = [SHARED_MEMORY, *temporary()]
@@ -107,6 +108,7 @@ class LsmBackend(HooksBackend):
         self._files = file_plan(policy, self._host.homes, self._host.project)
         self._policy, self._plan = policy, plan
         wanted = self._objects.add(entries(self._files, self._host.homes))
+        self._block_names(policy)
         self._lsm.replace(plan)
         self._lsm.confine(confine=_confines(policy))
         self._objects.drop(wanted)
