@@ -253,6 +253,9 @@ static __always_inline int judge_question(struct __sk_buff *skb, struct reading 
 
 	reading->name.key.prefix = 32 + 8 * HOST_KEPT;
 	reading->name.key.origin = net->head.origin;
+	/* A block is the strongest action there is, so it is decided whatever was before, and no allow undoes it. */
+	if (sound && name_blocked(&reading->name))
+		locked = decide(&net->head, GROUP_BLOCKED_HOST);
 	if (!sound) {
 		net->flags |= NET_MALFORMED;
 	} else if (minded(&net->head) && !locked && bpf_map_lookup_elem(&hosts, &reading->name.key)) {

@@ -56,6 +56,18 @@ static __always_inline struct answer *name_of(const struct net_record *net)
 	return bpf_map_lookup_elem(&answers, &key);
 }
 
+/* Whether nobody may ask for this name. It must be the caller's own, for its key is changed meanwhile. */
+static __always_inline bool name_blocked(struct answer *name)
+{
+	__u32 origin = name->key.origin;
+	bool found;
+
+	name->key.origin = ORIGIN_ANY;
+	found = bpf_map_lookup_elem(&hosts, &name->key);
+	name->key.origin = origin;
+	return found;
+}
+
 /* Whether the origin may reach this name at the port. */
 static __always_inline bool name_allowed(const struct answer *name, __u16 port)
 {

@@ -30,6 +30,7 @@ enum code_group {
 	GROUP_OWN_PORT = 6,
 	GROUP_RAW_SOCKET = 7,
 	GROUP_OUTSIDE = 8,
+	GROUP_BLOCKED_HOST = 9,
 };
 
 struct cell_key {
@@ -94,6 +95,9 @@ struct allow6_key {
  * A name of the network and one origin. Spelt backwards, so that `*.example.org` is a prefix of what it covers;
  * a whole name ends in a zero. The first 32 bits always count.
  */
+/* What is said of everybody: the names that nobody may ask for. No origin has this number. */
+#define ORIGIN_ANY 0xffffffff
+
 struct host_key {
 	__u32 prefix;
 	__u32 origin;

@@ -13,11 +13,13 @@ import pytest
 from lab.daemon import Daemon, as_user, environment, hand_to_user, user_venv
 from lab.guard import PRATIQUE, Outcome, guarded
 from lab.world import World
+from pratique.daemon import client
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120, method="thread")]
 
 _PACKAGES = Path(__file__).parent / "daemon_packages"
 _THIEF = "pkg:pypi/late-riser@1.0.0"
+_CALM = "pkg:pypi/calm-sea@1.0.0"
 _ROW = ("file.read", "secrets.npm", "first-run")
 
 
@@ -162,3 +164,28 @@ def test_fresh_survives_a_restart(world: World, daemon: Daemon) -> None:
     _python(world, "import late_riser")
 
     assert world.leaks() == [], daemon.log
+
+
+def test_a_blocked_package_ends_at_its_first_run(world: World, daemon: Daemon) -> None:
+    """Put in force while the daemon runs, by name or by content, it wins over an approval; a neighbour goes on."""
+    _install(world, "calm-sea", "late-riser")
+    daemon.settled()
+    client.ask("approve", daemon.socket, purl=_CALM)
+    digest = client.ask("report", daemon.socket)["report"]["installed"][0]["digest"]
+    assert _python(world, "import calm_sea; print('went on')").out == "went on\n"
+
+    pushed = daemon.folder / "state" / "collector"
+    pushed.mkdir()
+    for named in (f'package = "{_CALM}"', f'digest = "{digest}"'):
+        (pushed / "90-blocks.toml").write_text(f'[[block]]\n{named}\nreason = "it turned"\n')
+        client.ask("reload", daemon.socket)
+        done = _python(world, "import calm_sea, time; time.sleep(5); print('went on')")
+        assert (done.status, done.out) == (-signal.SIGKILL, ""), (named, daemon.log)
+    assert _python(world, "print('went on')").out == "went on\n"
+    report = daemon.report(next(run["id"] for run in daemon.settled(3) if run["findings"]))
+
+    (found,) = [each for each in report["findings"] if each["rule"] == "package.blocked"]
+    assert _CALM in (found["package"], *found["candidates"])
+    (pushed / "90-blocks.toml").write_text("")
+    client.ask("reload", daemon.socket)
+    assert _python(world, "import calm_sea; print('went on')").out == "went on\n"

@@ -25,10 +25,12 @@ ANSWER = "10.255.77.1"
 ANSWER6 = "fd77::1"
 PORT = 8443
 
+BLOCKED = CODE_GROUPS.index("net.blocked") + 1
 CELLS = tuple(
-    Cell(Stage.BUILD, Actor.PACKAGE, act, group, False, action, 1, False)
+    Cell(Stage.BUILD, Actor.PACKAGE, act, group, False, action, 1, action is Action.KILL)
     for act, group, action in (
         (Act.NET_DNS, 0, Action.DENY),
+        (Act.NET_DNS, BLOCKED, Action.KILL),
         (Act.NET_CONNECT, 0, Action.DENY),
         (Act.NET_CONNECT, len(GROUPS), Action.DENY),
     )
@@ -214,6 +216,27 @@ def test_a_name_is_refused_before_it_leaves(
     assert record_.name == "0x5345.leak.example.net"
     assert (record_.head.act, record_.head.action) == (Act.NET_DNS, Action.DENY)
     assert (record_.head.level, record_.address, record_.port) == (Level.ENFORCED, RESOLVER, 53)
+
+
+def test_a_blocked_name_is_refused_whatever_allows_it(probes: Probes, resolver: Resolver) -> None:
+    """An emergency block wins over an allow of the very name; its twin beside it goes on, and it does when lifted."""
+    names = ("api.example.org", "deep.cdn.example.org", "apis.example.org")
+    for name in names:
+        probes.allow_name(1, name, [PORT])
+    assert [labelled(probes, lambda name=name: ask(question(encoded(name)))) for name in names] == [0, 0, 0]
+
+    assert probes.block_names(["api.example.org", "*.cdn.example.org"]) == []
+    refused = [labelled(probes, lambda name=name: ask(question(encoded(name)))) for name in names]
+    last = [each for each in told(probes) if each.head.action == Action.DENY]
+    probes.block_names(["*.cdn.example.org"])
+    lifted = [labelled(probes, lambda name=name: ask(question(encoded(name)))) for name in names]
+
+    assert refused == [errno.EPERM, errno.EPERM, 0]
+    assert {(each.name, each.head.group, each.head.level) for each in last} == {
+        (name, BLOCKED, Level.ENFORCED) for name in names[:2]
+    }
+    assert lifted == [0, errno.EPERM, 0]
+    assert len(resolver.heard) == 6
 
 
 def test_an_allowed_name_is_asked_and_reached(probes: Probes, resolver: Resolver) -> None:

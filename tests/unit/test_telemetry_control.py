@@ -102,10 +102,14 @@ def test_a_block_is_stronger_than_the_policy_beside_it(tmp_path: Path) -> None:
 
 
 @settings(deadline=None)
-@given(st.text(max_size=60), st.text(max_size=60))
-def test_no_text_breaks_out_of_a_block(purl: str, reason: str) -> None:
+@given(
+    st.sampled_from([("purl", "package"), ("digest", "digest"), ("host_name", "host")]),
+    st.text(min_size=1, max_size=60),
+    st.text(max_size=60),
+)
+def test_no_text_breaks_out_of_a_block(field: tuple[str, str], named: str, reason: str) -> None:
     """Whatever a collector writes into a block, the file says that and nothing else."""
-    held = tomllib.loads(_block(control_pb2.Block(purl=purl, reason=reason)))
+    held = tomllib.loads(_block(control_pb2.Block(reason=reason, **{field[0]: named})))
 
     assert list(held) == ["block"]
-    assert held["block"] == [{"package": purl, "reason": reason or "blocked by the organisation"}]
+    assert held["block"] == [{field[1]: named, "reason": reason or "blocked by the organisation"}]

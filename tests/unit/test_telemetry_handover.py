@@ -307,7 +307,7 @@ def test_nothing_is_kept_on_a_host_that_is_not_enrolled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without enrolment there is no spool, and no library of the wire is loaded."""
-    monkeypatch.setattr("pratique.telemetry.place.host.state_dir", lambda: tmp_path)
+    monkeypatch.setattr("pratique.host.state_dir", lambda: tmp_path)
 
     outcomes._hand_over(None, {})  # type: ignore[arg-type]
 
@@ -331,7 +331,7 @@ def test_a_defect_of_telemetry_does_not_change_a_run(
     enrolled: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The status and the report are the run's; the defect is one line."""
-    monkeypatch.setattr("pratique.telemetry.place.host.state_dir", lambda: enrolled.state)
+    monkeypatch.setattr("pratique.host.state_dir", lambda: enrolled.state)
     monkeypatch.setattr(batches, "of_run", lambda *_: 1 / 0)
 
     class Ended:

@@ -51,6 +51,7 @@ class KernelBackend(ABC):
         self._child: launch.Child | None = None
         self._ended: Ended | None = None
         self._gaps: list[str] = []
+        self._unblocked: list[str] = []
         self._pins: Pins | None = None
 
     @abstractmethod
@@ -99,6 +100,13 @@ class KernelBackend(ABC):
         for address in self._host.resolvers:
             self._probes.add_resolver(address)
         return [SHARED_MEMORY, *temporary()]
+
+    def _block_names(self, policy: Policy) -> None:
+        hosts = [block.host for block in policy.blocks if block.host]
+        self._unblocked = [
+            f"the block of {pattern!r} is not in force: the kernel cannot look up this name"
+            for pattern in self._probes.block_names(hosts)
+        ]
 
     def spawn(self, command: Command) -> int:
         """Start the command labelled, behind the static layer."""
@@ -223,7 +231,7 @@ class KernelBackend(ABC):
 
     def gaps(self) -> list[str]:
         """What this run could not cover, one line each."""
-        return list(self._gaps)
+        return [*self._gaps, *self._unblocked]
 
     def close(self) -> None:
         """End what still runs, then undo everything `start` did, last first."""

@@ -50,7 +50,7 @@ def _check(args: argparse.Namespace) -> int:
     for allow in own:
         print(f"allow     {allow.package}   {allow.source}")
     for block in policy.blocks:
-        print(f"block     {block.package}   {block.source}")
+        print(f"block     {block.package or block.digest or block.host}   {block.source}")
     for note in policy.notes:
         print(f"pratique: {note}", file=sys.stderr)
     return 0

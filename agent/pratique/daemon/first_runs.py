@@ -1,6 +1,9 @@
 """Fresh packages: learned from an install, watched until they have shown how they behave or are approved."""
 
+import os
+import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pratique import managers
@@ -9,10 +12,11 @@ from pratique.daemon import installed, journal
 from pratique.daemon.flight import Flight, origin_facts, words_of
 from pratique.daemon.installed import Install
 from pratique.daemon.state import State
-from pratique.model import Identity, Settlement
+from pratique.model import Event, Identity, Kind, Settlement
 from pratique.policy import allows
+from pratique.policy.model import BLOCKED
 from pratique.runs.attribution import Origin
-from pratique.words import Actor, Quality, Stage
+from pratique.words import Act, Action, Actor, Level, Quality, Stage
 
 if TYPE_CHECKING:
     from pratique.daemon.flights import Flights
@@ -29,7 +33,18 @@ class FirstRuns:
         installed.warm()
         trees = self._state.fresh(time.time())
         self._backend.follow(trees, self._flights.next_origin)
+        self.watch_blocked()
         return len(trees)
+
+    def watch_blocked(self) -> None:
+        """Watch every known package that the policy blocks, also what was approved or had shown how it behaves."""
+        if not self._flights.policy.blocks:
+            return
+        known = (
+            (tree, Identity(Quality.CLAIMED, tree.purl, digest=tree.digest)) for tree in self._state.all()
+        )
+        trees = [tree for tree, identity in known if allows.blocked(self._flights.policy, identity)]
+        self._backend.follow(trees, self._flights.next_origin)
 
     def expect(self, pid: int, install: Install) -> None:
         """An install has begun."""
@@ -110,11 +125,39 @@ class FirstRuns:
         self._state.keep_origin(flight.number, origin.number, origin_facts(origin))
         each = [self._identity((purl,)) for purl in opened.purls]
         policy = self._flights.policy
+        if any(allows.blocked(policy, one) for one in each):
+            self._stop(opened)
+            return
         granted = [allow for one in each for allow in allows.allows_for(policy, one, Stage.FIRST_RUN)]
         self._backend.grant(opened.origin, granted)
+
+    def _stop(self, opened: FreshOpened) -> None:
+        """A blocked package: its process ends as soon as the daemon hears of it, a moment after it began."""
+        with suppress(OSError):
+            held = os.pidfd_open(opened.pid)
+            try:
+                signal.pidfd_send_signal(held, signal.SIGKILL)
+            finally:
+                os.close(held)
+        event = Event(
+            time.time(),
+            Kind.ACT,
+            opened.pid,
+            0,
+            opened.run,
+            opened.origin,
+            Stage.FIRST_RUN,
+            Actor.PACKAGE,
+            act=Act.EXEC,
+            action=Action.KILL,
+            rule=BLOCKED.id,
+            level=Level.KILLED_AFTER,
+            target={"exe": opened.path},
+        )
+        self._flights.take([event])
 
     def _identity(self, purls: tuple[str, ...]) -> Identity:
         if len(purls) > 1:
             return Identity(candidates=purls)
         quality = Quality.VERIFIED if self._state.is_verified(purls[0]) else Quality.CLAIMED
-        return Identity(quality, purls[0])
+        return Identity(quality, purls[0], digest=self._state.digest(purls[0]))

@@ -123,6 +123,17 @@ class State:
         )
         return [_tree(*json.loads(tree)) for (tree,) in rows]
 
+    def all(self) -> list[FreshTree]:
+        """Every package that is known, trusted or not."""
+        rows = self._database.execute("select tree from packages")
+        return [_tree(*json.loads(tree)) for (tree,) in rows]
+
+    def digest(self, purl: str) -> str | None:
+        """The digest of its content; None where records name none, or places differ."""
+        rows = self._database.execute("select tree from packages where purl = ?", (purl,))
+        found = {_tree(*json.loads(tree)).digest for (tree,) in rows}
+        return found.pop() if len(found) == 1 else None
+
     def is_verified(self, purl: str) -> bool:
         """Whether every place of the package came from an index by that name."""
         (least,) = self._database.execute(

@@ -40,11 +40,14 @@ def allows_for(policy: Policy, identity: Identity, stage: Stage) -> list[Allow]:
 
 def blocked(policy: Policy, identity: Identity) -> Block | None:
     """The `[[block]]` that names this package or one it could be; a claimed name is enough to be refused."""
-    named = [identity.purl, *identity.candidates]
-    return next(
-        (block for block in policy.blocks for purl in named if purl and purls.covers(block.package, purl)),
-        None,
-    )
+    return next((block for block in policy.blocks if _blocks(block, identity)), None)
+
+
+def _blocks(block: Block, identity: Identity) -> bool:
+    if block.digest is not None:
+        return block.digest == identity.digest
+    named = [identity.purl, *identity.candidates] if block.package else []
+    return any(purls.covers(block.package, purl) for purl in named if purl)
 
 
 def is_expired(allow: Allow) -> bool:

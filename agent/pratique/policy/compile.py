@@ -8,14 +8,14 @@ import base64
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pratique.errors import ConfigError
 from pratique.policy import codec
 from pratique.policy.documents import ProfileShape
 from pratique.policy.expand import expand, is_chosen
 from pratique.policy.merge import Merged, merge
-from pratique.policy.model import Policy, Rule, Source
+from pratique.policy.model import BLOCKED_HOST, Policy, Rule, Source
 from pratique.policy.shipped import Shipped, no_profile, owners_allows, read_shipped
 from pratique.policy.sources import Text
 from pratique.words import Action
@@ -31,7 +31,7 @@ def compile_policy(texts: Sequence[Text], profile: str | None = None, mode: str 
     policy = Policy(
         digest="",
         profile=chosen.profile,
-        rules=(*_rules(shipped, merged, chosen), *_capped(merged.rules, chosen)),
+        rules=(*_rules(shipped, merged, chosen), *_capped(merged.rules, chosen), *_of_blocks(merged)),
         groups=tuple(merged.groups.values()),
         allows=(*merged.allows, *owners_allows(shipped)),
         sources=tuple(Source(text.path, text.digest, text.kind, text.trusted) for text in texts),
@@ -64,6 +64,11 @@ def _rules(shipped: Shipped, merged: Merged, profile: ProfileShape) -> list[Rule
         (rule, expand(rule, document, merged.groups, _cap(profile))) for rule, document in shipped.rules
     ]
     return [done for rule, done in expanded if is_chosen(rule, profile)]
+
+
+def _of_blocks(merged: Merged) -> Iterable[Rule]:
+    """No profile caps an emergency."""
+    return [BLOCKED_HOST] if any(block.host for block in merged.blocks) else []
 
 
 def _capped(rules: Sequence[Rule], profile: ProfileShape) -> list[Rule]:

@@ -5,7 +5,15 @@ from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from pratique.errors import ConfigError
 from pratique.policy import allows, purls
@@ -234,10 +242,17 @@ class DenyShape(_Shape):
 
 
 class BlockShape(_Shape):
-    """`[[block]]` of a policy file: this package must not run."""
+    """`[[block]]` of a policy file: this package must not run, or this host must not be spoken to."""
 
-    package: Package
+    package: Package | None = None
+    digest: Annotated[str, Field(pattern=r"^(record-)?sha(256|384|512)-[A-Za-z0-9+/=_-]+$")] | None = None
+    host: Host | None = None
     reason: Text
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "BlockShape":
+        named = [each for each in (self.package, self.digest, self.host) if each is not None]
+        return self if len(named) == 1 else _reject('names one of "package", "digest" and "host"')
 
 
 class EnvShape(_Shape):

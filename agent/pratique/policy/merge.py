@@ -63,7 +63,9 @@ def _take(merged: Merged, shape: PolicyShape, document: Document, text: Text) ->
     _take_groups(merged, shape, document, text)
     _take_allows(merged, shape, document, text)
     for index, block in enumerate(shape.block):
-        merged.blocks.append(Block(block.package, block.reason, _at(document, "block", index)))
+        source = _at(document, "block", index)
+        host = block.host.lower().rstrip(".") if block.host else None
+        merged.blocks.append(Block(block.package or "", block.reason, source, block.digest, host))
     for index, deny in enumerate(shape.deny):
         _take_deny(merged, deny, _at(document, "deny", index), locked=text.kind in ("system", "collector"))
 

@@ -88,11 +88,16 @@ class Allow(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One `[[block]]`: a package that must not run at all; matches claimed names as well."""
+    """One `[[block]]`: a package that must not run at all, or a host; matches claimed names as well."""
 
     package: str
+    """Empty when it names something else."""
     reason: str
     source: str = ""
+    digest: str | None = None
+    """Whatever the package with this content is called."""
+    host: str | None = None
+    """Nobody in a run may ask for this name, or for those below it (`*.`)."""
 
 
 class Source(NamedTuple):
@@ -124,6 +129,17 @@ BLOCKED = Rule(
     locked=True,
 )
 """The rule behind every `[[block]]`; it has no row, for it is about a package and not about an object."""
+
+BLOCKED_HOST = Rule(
+    id="host.blocked",
+    title="a host that the policy blocks",
+    severity="critical",
+    explain="The policy in force says that nobody may speak to this host.",
+    techniques=("T1071.001",),
+    locked=True,
+    rows=(Row(tuple(Stage), tuple(Actor), Act.NET_DNS, "net.blocked", Action.KILL),),
+)
+"""The rule behind every `[[block]]` of a host; the kernel answers its kill with an error: nothing happened yet."""
 
 NO_RULE = Decision(Action.ALLOW, None, None)
 

@@ -83,7 +83,9 @@ def _text(document: control_pb2.Document) -> bytes:
 
 def _block(block: control_pb2.Block) -> str:
     reason = block.reason or "blocked by the organisation"
-    return f"[[block]]\npackage = {_toml(block.purl)}\nreason = {_toml(reason[:2000])}\n"
+    named = {"package": block.purl, "digest": block.digest, "host": block.host_name}
+    keys = "".join(f"{key} = {_toml(value)}\n" for key, value in named.items() if value)
+    return f"[[block]]\n{keys}reason = {_toml(reason[:2000])}\n"
 
 
 def _toml(text: str) -> str:

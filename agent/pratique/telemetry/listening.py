@@ -1,5 +1,6 @@
 """The control stream: a thread that listens, puts documents in force, and says what became of each."""
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,6 +8,7 @@ from typing import Any
 
 from pratique.api.v1 import control_pb2
 from pratique.api.wire import PROTOCOL
+from pratique.daemon import client
 from pratique.telemetry import link
 from pratique.telemetry.backoff import Backoff
 from pratique.telemetry.control import Pushed
@@ -86,7 +88,7 @@ class Listening:
                 self._take(current, said.document)
 
     def _take(self, current: Link, document: control_pb2.Document) -> None:
-        problem = self._pushed.take(document)
+        problem = self._pushed.take(document) or _reloaded()
         name = control_pb2.DocumentKind.Name(document.kind) if document.kind in _KINDS else str(document.kind)
         if problem is None:
             self._say(f"{name} version {document.version} is in force from the next run on")
@@ -102,6 +104,18 @@ class Listening:
         with suppress(link.Refusal):  # it is sent again when the stream is opened anew
             current.acknowledge(answer, _DEADLINE)
         self._heard()
+
+
+def _reloaded() -> str | None:
+    """Have a daemon that guards this host read its files again: what it guards now is under the new ones."""
+    if os.geteuid() != 0:
+        return None  # the daemon's policy is root's, and this enrolment is somebody's own
+    try:
+        if client.running():
+            client.ask("reload")
+    except (client.NoDaemonError, client.RefusedError) as error:
+        return f"the daemon did not take it: {error}"
+    return None
 
 
 _KINDS = frozenset(control_pb2.DocumentKind.values())

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from pratique import host
+from pratique.daemon import places
 
 
 class Place(NamedTuple):
@@ -14,7 +14,7 @@ class Place(NamedTuple):
     @classmethod
     def here(cls) -> "Place":
         """That of whoever runs this."""
-        return cls(host.state_dir())
+        return cls(places.default().state)
 
     @property
     def folder(self) -> Path:

@@ -10,7 +10,10 @@ import pratique
 from pratique.telemetry.place import Place
 
 # The uplink belongs to the host, not to the directory or the shell of whoever ran something.
-_INHERITED = ("PATH", "HOME", "XDG_STATE_HOME", "https_proxy", "no_proxy", "grpc_proxy", "SSL_CERT_FILE")
+_INHERITED = (
+    "PATH", "HOME", "XDG_STATE_HOME", "PRATIQUE_STATE_DIR", "PRATIQUE_RUNTIME_DIR", "https_proxy", "no_proxy",
+    "grpc_proxy", "SSL_CERT_FILE",
+)  # fmt: skip
 _LARGEST_LOG = 1 << 20
 
 

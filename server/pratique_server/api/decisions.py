@@ -9,6 +9,7 @@ from sqlalchemy import select
 from pratique_server.api.access import Admin, Analyst, Json, Reading, Storing, Windowed, needs
 from pratique_server.queries import findings, fleet
 from pratique_server.queries.pages import MOST, shown
+from pratique_server.store import blocking
 from pratique_server.store.database import writing
 from pratique_server.store.decisions import KINDS, LARGEST_POLICY
 from pratique_server.store.schema import approvals, blocks, policies, revisions
@@ -23,6 +24,13 @@ class Proposal(BaseModel):
     """A policy file that somebody else shall put into force."""
 
     document: str = Field(max_length=LARGEST_POLICY)
+    reason: str = _TEXT
+
+
+class Block(BaseModel):
+    """What shall be stopped, and why: a package URL (its version may be a range), a digest, or the name of a host."""
+
+    purl: str = Field(min_length=4, max_length=512)
     reason: str = _TEXT
 
 
@@ -109,10 +117,10 @@ def withdraw(store: Storing, person: Analyst, number: Number) -> Json:
 
 
 @router.post("/blocks", status_code=201)
-def block(store: Storing, person: Analyst, entry: Entry) -> Json:
-    """Block a package on every host: it reaches hosts that are connected within seconds."""
+def block(store: Storing, person: Analyst, entry: Block) -> Json:
+    """Block a package, digest or host name on every host: it reaches hosts that are connected within seconds."""
     number = store.decisions.block(entry.purl, entry.reason, person.name)
-    store.people.note(person.name, "package blocked", entry.purl, entry.reason)
+    store.people.note(person.name, f"{blocking.kind_of(entry.purl)} blocked", entry.purl, entry.reason)
     return {"number": number, **store.decisions.versions()}
 
 

@@ -23,7 +23,8 @@ def add_parser(subparsers: opening.Parsers) -> None:
     propose = verbs.add_parser("propose", help="a policy file for somebody else to accept")
     propose.add_argument("file", type=Path)
     for name in ("approve", "block"):
-        verb = verbs.add_parser(name, help=f"{name} a package on every host")
+        more = ", a digest or a host name" if name == "block" else ""
+        verb = verbs.add_parser(name, help=f"{name} a package{more} on every host")
         verb.add_argument("purl", metavar="PURL")
         _decides(verb, reason=True)
     for name in ("accept", "reject", "withdraw", "lift"):

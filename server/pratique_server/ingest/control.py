@@ -10,6 +10,7 @@ from pratique_server.ingest import reading
 from pratique_server.ingest.answers import answering, spoken
 from pratique_server.ingest.identity import Gate
 from pratique_server.metrics import Metrics
+from pratique_server.store import blocking
 from pratique_server.store.decisions import KINDS, Decisions, Document
 
 _SIGN_OF_LIFE = 30.0
@@ -19,6 +20,7 @@ NUMBERS = {
     "approvals": control_pb2.DOCUMENT_KIND_APPROVALS,
     "blocks": control_pb2.DOCUMENT_KIND_BLOCKS,
 }
+_FIELDS = {"package": "purl", "digest": "digest", "host": "host_name"}
 _KINDS = {number: kind for kind, number in NUMBERS.items()}
 
 
@@ -100,7 +102,8 @@ def _message(document: Document) -> control_pb2.Document:
     made = control_pb2.Document(kind=NUMBERS[document.kind], version=document.version, policy=document.policy)
     for entry in document.entries:
         if document.kind == "blocks":
-            made.blocks.add(purl=entry["purl"], reason=entry["reason"])
+            field = _FIELDS[blocking.kind_of(entry["purl"])]
+            made.blocks.add(reason=entry["reason"], **{field: entry["purl"]})
         else:
             ends = (entry["expires"] or 0) // moments.SECOND
             made.approvals.add(

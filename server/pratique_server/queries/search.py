@@ -7,7 +7,15 @@ from sqlalchemy import Connection, func, or_, select
 from pratique_server.errors import UsageError
 from pratique_server.queries.pages import shown
 from pratique_server.store import purls
-from pratique_server.store.schema import findings, hosts, observables, packages, runs, sightings
+from pratique_server.store.schema import (
+    findings,
+    hosts,
+    observables,
+    package_set_members,
+    packages,
+    runs,
+    sightings,
+)
 
 _MOST, _ENOUGH = 100, 1_000
 _SHORTEST, _LONGEST = 2, 1_024
@@ -55,7 +63,9 @@ def _observables(connection: Connection, sought: str) -> list[dict[str, Any]]:
 def _packages(connection: Connection, sought: str) -> list[dict[str, Any]]:
     name, version = purls.split(sought)
     named = packages.c.purl == sought if version else _like(packages.c.name, name)
-    return _rows(connection, select(packages.c.purl, packages.c.first).where(named))
+    alike = select(package_set_members.c.package).where(package_set_members.c.digest == sought)
+    query = select(packages.c.purl, packages.c.first)
+    return _rows(connection, query.where(or_(named, packages.c.number.in_(alike))))
 
 
 def _rows(connection: Connection, query: Any) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pratique_server import moments
 from pratique_server.errors import RefusedError, StoreError, UsageError
+from pratique_server.store import blocking
 from pratique_server.store.database import insert_of, writing
 from pratique_server.store.schema import applications, approvals, blocks, hosts, policies, revisions
 
@@ -80,7 +81,8 @@ class Decisions:
         self._end(approvals, "approvals", "withdrawn", number, author)
 
     def block(self, purl: str, reason: str, author: str) -> int:
-        """Block a package on every host, whatever else allows it."""
+        """Block a package, a digest or a host name on every host, whatever else allows it."""
+        blocking.kind_of(purl)
         return self._enter(blocks, "blocks", {"purl": purl, "reason": reason}, author)
 
     def lift(self, number: int, author: str) -> None:

@@ -434,14 +434,12 @@ blocks = Table(
     "blocks",
     metadata,
     _numbered(),
-    _text("purl"),
+    _text("purl"),  # or the digest of a package, or the name of a host: `blocking.kind_of` tells which
     _text("reason"),
     _text("author"),
     _time("created"),
     _time("lifted", known=False),
     Column("version", BigInteger, nullable=False),
-    Column("digest", Text, nullable=False, server_default=""),  # of purl, digest and host_name one is set
-    Column("host_name", Text, nullable=False, server_default=""),
     Index(None, "purl"),
 )
 

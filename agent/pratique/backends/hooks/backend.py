@@ -48,6 +48,7 @@ class HooksBackend(KernelBackend):
         self._probes.attach()
         self._attached()
         self._name_objects(self._files)
+        self._block_names(policy)
         self._follow_labels()
         self._judge = Judge(
             policy, self._run, self._probes.label_of, self._taint, self._host.homes, self._host.project
@@ -160,6 +161,7 @@ class HooksBackend(KernelBackend):
         self._probes.replace(self._plan)
         self._judge.policy = policy
         self._files = file_plan(policy, self._host.homes, self._host.project)
+        self._block_names(policy)
         self._probes.guard_writes(self._files.write)
         self._allowances.files = self._files
         self._guard.update(self._files.read, self._files.create, self._files.exec)

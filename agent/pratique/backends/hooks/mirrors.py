@@ -16,6 +16,7 @@ ALLOWED_WRITE, ALLOWED_IPC, ALLOWED_EXEC, ALLOWED_READ = 1, 2, 3, 4
 PATH_KEPT = 248
 HOST_KEPT = 248
 HOST_PORTS = 8
+ORIGIN_ANY = 0xFFFFFFFF
 MEMORY_HOW = ("", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "mem", "environ", "kill")
 COUNTERS = ("exec", "fork", "exit", "connect", "dns", "open", "listen", "ipc", "ring", "labels", "reads")
 

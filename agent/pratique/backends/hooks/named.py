@@ -66,6 +66,16 @@ class Named(Loaded):
         held = mirrors.CHostAllow(tuple(sorted(ports)))
         return self._loaded.map("hosts").update(key, bytes(held))
 
+    def block_names(self, patterns: Iterable[str]) -> list[str]:
+        """Let nobody ask for these names, or for all below `*.`, instead of those of before; which it cannot hold."""
+        keys = {pattern: host_key(mirrors.ORIGIN_ANY, pattern) for pattern in patterns}
+        held = self._loaded.map("hosts")
+        before = {key for key in held if CHostKey.from_buffer_copy(key).origin == mirrors.ORIGIN_ANY}
+        for key in before.difference(keys.values()):
+            held.delete(key)
+        blocked = {key for key in keys.values() if key and held.update(key, bytes(mirrors.CHostAllow()))}
+        return [pattern for pattern, key in keys.items() if key not in blocked]
+
     def add_resolver(self, address: str) -> None:
         """Judge questions to this address by the name in them; those to others by their address."""
         self._loaded.map("resolvers").update(address_key(address), b"\1")

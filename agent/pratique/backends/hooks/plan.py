@@ -15,6 +15,7 @@ CODE_GROUPS = (
     "net.own",  # a loopback port that the same run bound
     "net.raw-socket",  # any internet socket that is not TCP, UDP or MPTCP
     "proc.outside",  # a process that is no descendant of the same origin
+    "net.blocked",  # a name that a [[block]] names
 )
 
 

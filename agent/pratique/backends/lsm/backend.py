@@ -70,6 +70,7 @@ class LsmBackend(KernelBackend):
 
     def _fill(self, files: FilePlan) -> list[str]:
         hidden = self._name_hidden()
+        self._block_names(self._policy)
         found = entries(files, self._host.homes)
         self._objects.drop(self._objects.add(found))
         self._allowances = Allowances(self._lsm, files, self._host.homes, self._host.project, hidden)
@@ -119,6 +120,7 @@ class LsmBackend(KernelBackend):
         plan = lower(policy, known=self._plan.groups, objects=True)
         self._policy, self._plan = policy, plan
         wanted = self._add_places()
+        self._block_names(policy)
         self._lsm.replace(plan)
         self._lsm.confine(confine=_confines(policy))
         self._objects.drop(wanted)

@@ -1,17 +1,13 @@
 """Stop it everywhere, now."""
 
-import re
-
 from fastapi import Request, Response
 
-from pratique_server.errors import UsageError
-from pratique_server.store import purls
+from pratique_server.store import blocking, purls
 from pratique_server.web.links import link
 from pratique_server.web.pages.common import Analyst, Asking, Form, Reviewing, Viewer, given, pages, to
 from pratique_server.web.queries import blast, decided
 
 router = pages()
-_PURL = re.compile(r"pkg:[a-z][a-z0-9.+-]*/[^\s@]+(?:@[^\s]+)?")
 
 
 @router.get("/blocks")
@@ -25,14 +21,12 @@ def show_all(request: Request, review: Reviewing, connection: Asking, purl: str 
 
 @router.post("/blocks")
 def block(review: Reviewing, visit: Analyst, form: Form) -> Response:
-    """Block a package; hosts that are connected hear of it at once."""
+    """Block a package, a digest or a host name; hosts that are connected hear of it at once."""
     purl, reason = given(form, "purl", purls.LONGEST), given(form, "reason")
-    if not _PURL.fullmatch(purl):
-        raise UsageError(
-            "this is no package URL", "such as pkg:npm/left-padder@1.0.2, or pkg:pypi/x@>=1.2,<1.4"
-        )
     number = review.store.decisions.block(purl, reason, visit.person.name)
-    review.store.people.note(visit.person.name, "package blocked", f"block {number}", f"{purl}: {reason}")
+    review.store.people.note(
+        visit.person.name, f"{blocking.kind_of(purl)} blocked", f"block {number}", f"{purl}: {reason}"
+    )
     return to(link("/blocks", number))
 
 
@@ -41,7 +35,8 @@ def show(request: Request, review: Reviewing, connection: Asking, number: int) -
     """One block: where it is in force, host by host."""
     row = decided.one(connection, "blocks", number)
     spread = decided.spread(review.store.decisions, connection, "blocks", row["version"])
-    return review.page(request, "block.html", {"block": row, "spread": spread})
+    context = {"block": row, "spread": spread, "kind": blocking.kind_of(row["purl"])}
+    return review.page(request, "block.html", context)
 
 
 @router.get("/blocks/{number}/spread")

@@ -1,4 +1,4 @@
-"""Totals per host and package, what was installed with its digests, blocks of digests and hosts, watched hunts.
+"""Totals per host and package, what was installed with its digests, and watched hunts.
 
 What older collectors stored is added up here once. They never stored what was installed: that table is made anew.
 """
@@ -41,8 +41,6 @@ def upgrade() -> None:
     _of_hosts()
     _of_packages()
     _installed()
-    op.add_column("blocks", sa.Column("digest", sa.Text(), nullable=False, server_default=""))
-    op.add_column("blocks", sa.Column("host_name", sa.Text(), nullable=False, server_default=""))
     op.add_column("hunts", sa.Column("alert", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("hunts", sa.Column("reached", sa.BigInteger(), nullable=False, server_default="0"))
     op.create_table(
