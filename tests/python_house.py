@@ -108,7 +108,11 @@ url = "@INDEX@"
 
 
 def _poetry(_: str) -> dict[str, str]:
-    return {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_NO_INTERACTION": "1"}
+    return {
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+        "POETRY_NO_INTERACTION": "1",
+        "POETRY_KEYRING_ENABLED": "false",
+    }
 
 
 def _pipx(index: str) -> dict[str, str]:
