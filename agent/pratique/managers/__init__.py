@@ -20,6 +20,7 @@ _FAMILIES = {
     "bun": "Bun",
     "poetry": "Poetry",
     "pipx": "Pipx",
+    "pdm": "Pdm",
     "corepack": "Corepack",
 }
 
