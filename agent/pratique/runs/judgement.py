@@ -40,12 +40,20 @@ class Judgement:
 
     def outlived(self, process: Process, time: float, run: int) -> None:
         """Rules see a survivor as an event of its own kind."""
+        self._remark("survivor", process, time, run)
+
+    def unapproved(self, process: Process, time: float, run: int) -> None:
+        """The same for a script that the project's own list does not let run."""
+        self._remark("unapproved", process, time, run)
+
+    def _remark(self, kind: str, process: Process, time: float, run: int) -> None:
+        """Something seen of a process that is no act of it."""
         if not self._detections.any:
             return
         event = Event(time, Kind.EXIT, process.pid, 0, run, process.origin, process.stage, process.actor)
         origin = self._origins.get(process.origin)
         purl = origin.settlement.identity.purl if origin else None
-        fields = {**flat(event, process, purl, None), "kind": "survivor", "act": None}
+        fields = {**flat(event, process, purl, None), "kind": kind, "act": None}
         for rule in self._detections.fired(fields):
             evidence = found(event, process, rule, Action.AUDIT, ())
             evidence.target.update(exe=evidence.exe, pid=process.pid)

@@ -327,6 +327,9 @@ class Run:
         if process is not None:
             process.manager = settled.manager if settled.actor in (Actor.MANAGER, Actor.HELPER) else None
             self._label(process, settled.actor, settled.stage, settled.origin)
+            origin = self._origins.get(settled.origin)
+            if origin is not None and origin.pid == settled.pid and origin.settlement.approved is False:
+                self._judgement.unapproved(process, self._clock(), self.number)
         self._keep(settled)
 
     def _keep(self, item: "Event | Settled") -> None:

@@ -235,6 +235,7 @@ def _origin(origin: Origin) -> Json:
         "actor": int(settlement.actor),
         "stage": int(settlement.stage),
         "reason": settlement.reason,
+        "approved": settlement.approved,
         "requested": [redact.text(name) for name in origin.requested],
         "quality": int(identity.quality),
         "purl": identity.purl,
@@ -255,7 +256,12 @@ def _origin_of(item: Json) -> Origin:
         tuple(item["candidates"]),
     )
     settlement = Settlement(
-        Actor(item["actor"]), Stage(item["stage"]), identity, new_origin=True, reason=item["reason"]
+        Actor(item["actor"]),
+        Stage(item["stage"]),
+        identity,
+        new_origin=True,
+        reason=item["reason"],
+        approved=item.get("approved"),
     )
     argv, requested = tuple(item["argv"]), tuple(item["requested"])
     return Origin(item["number"], item["pid"], argv, item["cwd"], item["manager"], settlement, requested)

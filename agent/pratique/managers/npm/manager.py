@@ -132,7 +132,9 @@ def _script(script: Script, child: Stopped, context: Context, memory: Memory, re
         return _package(stage, *_astray(claim, "it lies in none of npm's trees"))
     if not same_folder(script.folder, child.cwd, trees):
         return _package(stage, *_astray(claim, "its place in the tree is a link to another folder"))
-    return _package(stage, *identify(place, claim, context, memory, request))
+    settled = _package(stage, *identify(place, claim, context, memory, request))
+    listed = None if request.approved is None else place.name in request.approved
+    return settled._replace(approved=listed)
 
 
 def _astray(claim: Claim, reason: str) -> tuple[Identity, str]:

@@ -1,6 +1,7 @@
 """What the module remembers of a run: what npm was asked, frozen before package code ran, and who ran where."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,7 +9,7 @@ from pratique.managers.base import Context, Stopped
 from pratique.managers.files import text
 from pratique.managers.node import environment, project, registries
 from pratique.managers.node.arguments import Arguments, name_of, specs, wanted
-from pratique.managers.node.project import Project
+from pratique.managers.node.project import Project, manifest_of
 from pratique.managers.node.registries import Registries
 from pratique.managers.npm.arguments import parse
 from pratique.managers.npm.facts import facts
@@ -29,6 +30,8 @@ class Request:
     trees: tuple[str, ...]
     wanted: frozenset[str]
     """Names the user gave, on the command line or, without any there, in package.json."""
+    approved: frozenset[str] | None
+    """What the project lets run scripts; None where it keeps no such list."""
     unnamed: bool
     """Whether the command line has URLs or paths, too: which packages they are is not known before."""
 
@@ -86,5 +89,17 @@ def _read(said: Mapping[str, str], context: Context) -> Request:
         said.get("NODE_OPTIONS"),
         tuple(environment.trees(said)),
         wanted(arguments, facts()) or (frozenset() if arguments.words else found.wanted),
+        _approved(manifest_of(root) if root else {}, said),
         any(name_of(word) is None for word in specs(arguments, facts())),
     )
+
+
+def _approved(manifest: Mapping[str, object], said: Mapping[str, str]) -> frozenset[str] | None:
+    """`allowScripts` of package.json, and the option of that name."""
+    held, option = manifest.get("allowScripts"), said.get("npm_config_allow_scripts")
+    if not isinstance(held, dict | list) and not option:
+        return None
+    named = [name for name, value in held.items() if value is True] if isinstance(held, dict) else held
+    named = named if isinstance(named, list) else []
+    listed = [*(str(name) for name in named if name), *(option or "").split(",")]
+    return frozenset(filter(None, (re.sub(r"(?<=.)@.*", "", name.strip()) for name in listed)))

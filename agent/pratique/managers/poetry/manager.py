@@ -13,7 +13,7 @@ from pratique.managers.pip.arguments import canonical, name_of
 from pratique.managers.pip.project import inode
 from pratique.managers.poetry import evidence
 from pratique.managers.poetry.facts import facts
-from pratique.managers.python.family import PythonFamily, Request
+from pratique.managers.python.family import PythonFamily, Request, root_of
 from pratique.managers.uv.config import read_table, table_at
 from pratique.managers.uv.project import dependencies
 from pratique.model import Identity
@@ -27,7 +27,7 @@ class Poetry(PythonFamily):
     def request(self, arguments: Arguments, manager: Stopped) -> Request:
         """The project around the directory it works in, and its path dependencies."""
         places = (*arguments.all("--directory")[-1:], *arguments.all("--project")[-1:])
-        root = _root(os.path.realpath(Path(manager.cwd, *places)))
+        root = root_of(os.path.realpath(Path(manager.cwd, *places)))
         poetry = table_at(read_table(f"{root}/pyproject.toml", _readable), "tool", "poetry")
         own = [root, *(os.path.realpath(Path(root, path)) for path in _paths(poetry))]
         asked = arguments.words if arguments.verb in self.facts.packages else ()
@@ -52,7 +52,7 @@ class Poetry(PythonFamily):
 
     def learned(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> Iterator[Learned]:
         """The project's sources, proxies, and URLs on the command line."""
-        table = table_at(read_table(f"{_root(cwd)}/pyproject.toml", _readable), "tool", "poetry")
+        table = table_at(read_table(f"{root_of(cwd)}/pyproject.toml", _readable), "tool", "poetry")
         rows = table.get("source")
         for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict):
@@ -62,11 +62,6 @@ class Poetry(PythonFamily):
 
 def _readable(_: str) -> bool:
     return True
-
-
-def _root(cwd: str) -> str:
-    places = (Path(cwd), *Path(cwd).parents)
-    return next((str(place) for place in places if (place / "pyproject.toml").is_file()), cwd)
 
 
 def _tables(poetry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -4,36 +4,33 @@ import hashlib
 import os
 from collections.abc import Iterator
 from io import BufferedReader
+from typing import IO
 
 from pratique.managers.files import opened
 
 _MAX_ARCHIVE, _MAX_UNPACKED = 256 << 20, 512 << 20
 
 
-def sha256(path: str) -> str | None:
-    """The digest of a file as hexadecimal digits; None when it cannot be read or is too large."""
-    try:
-        with opened(path) as file:
-            return _digest(file)
-    except (OSError, ValueError):
-        return None
-
-
 def unpacked(path: str, digest: str) -> Iterator[tuple[str, bytes]]:
     """The regular files in a source archive of that sha256, named without the first component."""
+    with opened(path) as file:
+        if _digest(file) != digest:
+            raise ValueError("not the archive it is said to be")
+        yield from members(file)
+
+
+def members(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    """The same of an archive that is open."""
     import tarfile  # noqa: PLC0415 -- while a process waits, never before the command starts
     import zipfile  # noqa: PLC0415
 
     try:
-        with opened(path) as file:
-            if _digest(file) != digest:
-                raise ValueError("not the archive it is said to be")
-            yield from (_zipped if zipfile.is_zipfile(file) else _tarred)(file)
+        yield from (_zipped if zipfile.is_zipfile(file) else _tarred)(file)
     except (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, RuntimeError, LookupError) as error:
         raise ValueError(str(error)) from error
 
 
-def _tarred(file: BufferedReader) -> Iterator[tuple[str, bytes]]:
+def _tarred(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     import tarfile  # noqa: PLC0415
 
     left = _MAX_UNPACKED
@@ -49,7 +46,7 @@ def _tarred(file: BufferedReader) -> Iterator[tuple[str, bytes]]:
                 yield name, held.read()
 
 
-def _zipped(file: BufferedReader) -> Iterator[tuple[str, bytes]]:
+def _zipped(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     import zipfile  # noqa: PLC0415
 
     left = _MAX_UNPACKED

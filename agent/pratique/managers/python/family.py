@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pratique import managers
@@ -42,8 +42,12 @@ class Request:
     """Canonical names of what the user asked for."""
 
 
+@dataclass
 class Memory(Builds[Request]):
     """Kept in `Context.memory`, one for the run."""
+
+    asking: set[int] = field(default_factory=set)
+    """The manager's own children that are interpreters it only asks, and that may ask others."""
 
 
 class PythonFamily:
@@ -66,6 +70,10 @@ class PythonFamily:
         """The directory the manager unpacked a source into that the process works in; None if it is none."""
         return None
 
+    def environment(self, child: Stopped) -> str:
+        """The isolated environment made for one source: it ties a process to it."""
+        return str(Path(child.argv[0]).parent.parent)
+
     def examine(self, root: str, context: Context, request: Request) -> tuple[Identity, str]:
         """Whose the code in such a directory is, before any of it ran."""
         return UNKNOWN, f"{self.name} does not show what it unpacked"
@@ -84,6 +92,7 @@ class PythonFamily:
         """Another manager, helper, build, project or package: the first that every condition of holds."""
         memory = memory_of(context, self.name, Memory)
         request = memory.asked(context, self._read)
+        memory.asking.discard(child.pid)  # it executes: what is remembered of its number was another image
         by_manager = context.parent.pid == context.manager.pid
         inherited = lifecycle(child, context)
         if by_manager and not inherited and self._is_nested(child, context):
@@ -98,6 +107,8 @@ class PythonFamily:
         if row and not inherited and not memory.ran_in(child.cwd):
             return Settlement(Actor.HELPER, Stage.RESOLVE, reason=f"{self.name}'s own {row.name}")
         found = self._started(child, context, memory, request) if by_manager else None
+        if context.parent.pid in memory.asking:
+            found = self._probe(child, context, memory)
         return found or _package(Stage.BUILD, UNKNOWN, f"nothing {self.name} is known to start")
 
     def describe(self, argv: tuple[str, ...]) -> str:
@@ -127,7 +138,7 @@ class PythonFamily:
         """What the manager itself started, in the order in which the shapes are told apart."""
         if self._is_hook(child, context):
             return self._build(child, context, memory, request)
-        return self._probe(child, context) or self.command(child, context, request)
+        return self._probe(child, context, memory) or self.command(child, context, request)
 
     def _is_nested(self, child: Stopped, context: Context) -> bool:
         found = managers.match(child.argv, managers.patterns())
@@ -155,7 +166,7 @@ class PythonFamily:
         if named and doubt is None:
             return _project(Stage.BUILD, named, "a directory of your own")
         root = self.source(child) or child.cwd
-        environment = str(Path(child.argv[0]).parent.parent)
+        environment = self.environment(child)
         found, why = memory.identify(
             root, environment, memory.moved(root), lambda: self._examined(child, root, context, request)
         )
@@ -179,7 +190,7 @@ class PythonFamily:
             else None
         )
 
-    def _probe(self, child: Stopped, context: Context) -> Settlement | None:
+    def _probe(self, child: Stopped, context: Context, memory: Memory) -> Settlement | None:
         """An interpreter with the manager's own few lines: a helper as long as nothing else runs at its start."""
         if not self._is_asking(child, context):
             return None
@@ -189,6 +200,7 @@ class PythonFamily:
         own = str(Path(context.manager.argv[0]).parent.parent)
         fresh = [path for place in places if place != own for path in news(place, context)]
         if not fresh:
+            memory.asking.add(child.pid)
             return Settlement(Actor.HELPER, Stage.RESOLVE, reason=f"{self.name} asking an interpreter")
         sites = [site for place in places for site in installed.sites(place)]
         owners = dict.fromkeys(owner.purl for path in fresh for owner in installed.owners(path, sites))
@@ -227,6 +239,12 @@ class PythonFamily:
 
     def _arguments(self, argv: tuple[str, ...]) -> Arguments:
         return parse(self._after(argv), _Spelling(self.facts))
+
+
+def root_of(cwd: str) -> str:
+    """The nearest directory upwards with a project, else the directory itself."""
+    places = (Path(cwd), *Path(cwd).parents)
+    return next((str(place) for place in places if (place / "pyproject.toml").is_file()), cwd)
 
 
 @dataclass(frozen=True, slots=True)

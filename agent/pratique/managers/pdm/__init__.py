@@ -1,0 +1,1 @@
+"""pdm. Nothing is imported here: only `facts` is needed before the command starts."""
