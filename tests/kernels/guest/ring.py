@@ -8,7 +8,10 @@ import struct
 SETUP, ENTER = 425, 426
 CONNECT, OPENAT, READ, SEND, RENAMEAT = 16, 18, 22, 26, 35
 FORCE_ASYNC = 1 << 4
-_SQES, _GETEVENTS, _AT_FDCWD = 0x10000000, 1, -100
+POLLED = 1 << 1
+"""A ring that a kernel thread empties."""
+_SQES, _GETEVENTS, _WAKE, _AT_FDCWD = 0x10000000, 1, 2, -100
+_IDLE = 1000
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
@@ -25,9 +28,10 @@ def call(number: int, *arguments: object) -> int:
 class Ring:
     """Entries are submitted and waited for one after the other."""
 
-    def __init__(self, flags: int = 0) -> None:
+    def __init__(self, flags: int = 0, setup: int = 0) -> None:
         self._asynchronous = flags
-        parameters = ctypes.create_string_buffer(120)
+        self._enter = _GETEVENTS | (_WAKE if setup & POLLED else 0)
+        parameters = ctypes.create_string_buffer(struct.pack("=5I", 0, 0, setup, 0, _IDLE), 120)
         self._fd = call(SETUP, 4, parameters)
         fields = struct.unpack_from("30I", parameters)
         # head, tail, mask, entries, flags, dropped, array of the submissions; the same of the completions
@@ -42,7 +46,7 @@ class Ring:
         self._entries[:64] = head.ljust(64, b"\0")
         self._put(self._sq[6] + 4 * (tail & 3), 0)
         self._put(self._sq[1], tail + 1)
-        call(ENTER, self._fd, 1, 1, _GETEVENTS, None, 0)
+        call(ENTER, self._fd, 1, 1, self._enter, None, 0)
         seen = self._word(self._cq[0])
         place = self._cq[5] + 16 * (seen & self._word(self._cq[2]))
         result = int(struct.unpack_from("=i", self._map, place + 8)[0])

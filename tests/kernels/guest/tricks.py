@@ -4,6 +4,7 @@
 code that tries, in a process per trick.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -16,9 +17,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import low
-from ring import FORCE_ASYNC, Ring, call
+from ring import FORCE_ASYNC, POLLED, Ring, call
 
 _OPEN_BY_HANDLE, _NAME_TO_HANDLE, _UNSHARE, _MOUNT, _RENAMEAT2 = 304, 303, 272, 165, 316
+_OPEN_TREE, _OPENAT2, _PIDFD_GETFD = 428, 437, 438
+_CLONE_TREE, _RECURSIVE, _IN_ROOT = 1, 0x8000, 0x10
 _NEWNS, _BIND, _EXCHANGE = 0x20000, 0x1000, 2
 _ROUNDS = 400
 _SECONDS = 20
@@ -139,6 +142,10 @@ def ring_worker(home: Path) -> bytes:
     return Ring(FORCE_ASYNC).read(os.fsencode(_secret(home)))
 
 
+def ring_poller(home: Path) -> bytes:
+    return Ring(setup=POLLED).read(os.fsencode(_secret(home)))
+
+
 def ring_rename(home: Path) -> bytes:
     Ring().rename(os.fsencode(_secret(home)), os.fsencode(home / "by-ring"))
     return (home / "by-ring").read_bytes()
@@ -152,18 +159,60 @@ def low_entry(home: Path) -> bytes:
     return low.read(os.fsencode(_secret(home)))
 
 
+def cloned_tree(home: Path) -> bytes:
+    """A mount that is nowhere."""
+    tree = call(_OPEN_TREE, -100, os.fsencode(home / ".vault/one"), _CLONE_TREE | _RECURSIVE)
+    return os.read(os.open("two/secret", os.O_RDONLY, dir_fd=tree), 100)
+
+
+def rooted_open(home: Path) -> bytes:
+    """openat2 that takes a directory for the root."""
+    folder = os.open(home / ".vault", os.O_PATH)
+    how = ctypes.create_string_buffer(struct.pack("=3Q", os.O_RDONLY, 0, _IN_ROOT), 24)
+    return os.read(call(_OPENAT2, folder, b"/one/two/secret", how, 24), 100)
+
+
+def changed_root(home: Path) -> bytes:
+    whole = os.open("/", os.O_PATH)
+    os.chroot(home / ".vault")
+    try:
+        return Path("/one/two/secret").read_bytes()
+    finally:  # what it got is written outside
+        os.fchdir(whole)
+        os.chroot(".")
+
+
+def root_of_another(home: Path) -> bytes:
+    return Path(f"/proc/{_holder()[0]}/root{_secret(home)}").read_bytes()
+
+
+def descriptor_of_another(home: Path) -> bytes:
+    """What somebody outside has open, taken without opening it."""
+    pid, fd = _holder()
+    return os.pread(call(_PIDFD_GETFD, os.pidfd_open(pid), fd, 0), 100, 0)
+
+
+def _holder() -> tuple[int, int]:
+    pid, fd = sys.argv[3].split(":")
+    return int(pid), int(fd)
+
+
 def ring_network(home: Path) -> bytes:
     """Connect and send on a ring; what the other side heard is read by the parent."""
-    port = int(sys.argv[2])
     with socket.socket() as client:
-        where = (
-            struct.pack("=H", socket.AF_INET)
-            + struct.pack(">H", port)
-            + socket.inet_aton("127.66.1.9")
-            + bytes(8)
-        )
-        Ring().say(client.fileno(), where, b"canary")
-    return b"canary"
+        Ring().say(client.fileno(), _sink(), b"canary by ring")
+    return b""
+
+
+def low_network(home: Path) -> bytes:
+    """The same through the 32-bit entry."""
+    low.say(_sink(), b"canary by low entry")
+    return b""
+
+
+def _sink() -> bytes:
+    port = struct.pack(">H", int(sys.argv[2]))
+    return struct.pack("=H", socket.AF_INET) + port + socket.inet_aton("127.66.1.9") + bytes(8)
 
 
 TRICKS = (
@@ -179,6 +228,15 @@ TRICKS = (
         bound_now,
     ),
     *(mounted_inside, by_handle, deep, race, ring, ring_worker, raw, low_entry, ring_network),
+    *(
+        ring_poller,
+        cloned_tree,
+        rooted_open,
+        changed_root,
+        root_of_another,
+        descriptor_of_another,
+        low_network,
+    ),
     *(ring_rename, renamed, renamed_above, exchanged),
 )
 
@@ -224,10 +282,11 @@ def lay(home: Path) -> None:
 def outcome(home: Path, sink: socket.socket) -> dict[str, bool]:
     """Whether the canary came out, per trick."""
     leaked = {trick.__name__: b"canary" in (home / "out" / trick.__name__).read_bytes() for trick in TRICKS}
-    try:
-        leaked["ring_network"] = sink.accept()[0].recv(10) == b"canary"
-    except BlockingIOError:
-        leaked["ring_network"] = False
+    heard = b""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            heard += sink.accept()[0].recv(100)
+    leaked["ring_network"], leaked["low_network"] = b"by ring" in heard, b"by low" in heard
     return leaked
 
 
@@ -242,7 +301,8 @@ def round_(home: Path, *, guard: bool) -> dict[str, bool]:
     lay(home)
     sink = socket.create_server(("127.66.1.9", 0))
     sink.setblocking(False)
-    argv = [sys.executable, __file__, str(home), str(sink.getsockname()[1])]
+    held = os.open(_secret(home), os.O_RDONLY)
+    argv = [sys.executable, __file__, str(home), str(sink.getsockname()[1]), f"{os.getpid()}:{held}"]
     if not guard:
         pid = os.spawnv(os.P_NOWAIT, argv[0], argv)
         (home / "go").write_bytes(b"")
