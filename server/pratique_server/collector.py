@@ -23,6 +23,7 @@ from pratique_server.pki.authority import Authority
 from pratique_server.store.retention import forget
 from pratique_server.store.store import Store
 from pratique_server.web.app import make_app
+from pratique_server.web.provider import Provider
 from pratique_server.web.review import with_pages
 from pratique_server.web.serving import Serving
 
@@ -48,7 +49,9 @@ class Collector:
         self._services = self._made()
         self._servers: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._web = Serving(with_pages(make_app(store, self.metrics, config.parquet)), config.web)
+        provider = Provider(config.provider) if config.provider is not None else None
+        app = with_pages(make_app(store, self.metrics, config.parquet), provider)
+        self._web = Serving(app, config.web, config.behind_proxy)
         self.grpc, self.enrol, self.web = config.grpc, config.enrol, self._web.address
 
     async def start(self) -> None:
