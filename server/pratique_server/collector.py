@@ -11,6 +11,7 @@ from pratique_server import listeners, moments
 from pratique_server.config import Address, Config
 from pratique_server.exports.sending import send
 from pratique_server.exports.sinks import sink
+from pratique_server.hunting.watching import watch
 from pratique_server.ingest.control import Bulletin, Control
 from pratique_server.ingest.enrolling import Enrolling, Identity
 from pratique_server.ingest.groups import GroupCommit
@@ -23,12 +24,14 @@ from pratique_server.pki.authority import Authority
 from pratique_server.store.retention import forget
 from pratique_server.store.store import Store
 from pratique_server.web.app import make_app
+from pratique_server.web.provider import Provider
 from pratique_server.web.review import with_pages
 from pratique_server.web.serving import Serving
 
 _log = logging.getLogger(__name__)
 _LOOK = 1.0
 _RENEW = 60.0
+_WATCH = 5.0
 _FORGET = 3_600.0
 _GRACE = 10.0
 
@@ -48,7 +51,9 @@ class Collector:
         self._services = self._made()
         self._servers: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._web = Serving(with_pages(make_app(store, self.metrics, config.parquet)), config.web)
+        provider = Provider(config.provider) if config.provider is not None else None
+        app = with_pages(make_app(store, self.metrics, config.parquet), provider)
+        self._web = Serving(app, config.web, config.behind_proxy)
         self.grpc, self.enrol, self.web = config.grpc, config.enrol, self._web.address
 
     async def start(self) -> None:
@@ -59,6 +64,7 @@ class Collector:
         await self._web.start()
         self._every(_LOOK, self._look)
         self._every(_RENEW, self._renew)
+        self._every(_WATCH, self._watch)
         if self.config.keep_days > 0:
             self._every(_FORGET, self._forget)
         secret = os.environ.get("PRATIQUE_SERVER_SECRET", "")
@@ -103,6 +109,11 @@ class Collector:
             self.gate.denied = denied
             self.bulletin.wake()
         await self.bulletin.look()
+
+    async def _watch(self) -> None:
+        """Ask watched hunts of what came in, and say what they saw."""
+        for alert in await asyncio.to_thread(watch, self.store.engine):
+            _log.warning("watched hunt %r saw %r", alert["hunt"], alert["what"])
 
     async def _forget(self) -> None:
         before = moments.now() - self.config.keep_days * moments.DAY

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pratique.api.names import DOMAIN
 from pratique_server.errors import UsageError
+from pratique_server.web.provider import Settings
 
 MIB = 1 << 20
 
@@ -38,6 +39,10 @@ class Config:
     """Whole days of segments and runs kept; 0: for ever."""
     sinks: tuple[str, ...] = ()
     """Where new findings are sent, as `exports.sinks` reads it."""
+    behind_proxy: str = ""
+    """Addresses of proxies whose word on the browser's address and on TLS counts; empty: nobody's."""
+    provider: Settings | None = None
+    """Who else may vouch for people."""
     host_rate: float = 8 * MIB
     host_burst: float = 256 * MIB
     waiting: int = 64 * MIB

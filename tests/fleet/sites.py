@@ -15,6 +15,7 @@ from fleet import story
 from pratique_server.metrics import Metrics
 from pratique_server.store.store import Store, open_all
 from pratique_server.web.app import make_app
+from pratique_server.web.provider import Provider
 from pratique_server.web.review import with_pages
 
 _SECONDS = 30
@@ -45,9 +46,9 @@ class Site:
 
 
 @contextmanager
-def serving(store: Store, folder: Path) -> Iterator[str]:
+def serving(store: Store, folder: Path, provider: Provider | None = None) -> Iterator[str]:
     """The application on a port the system chose."""
-    app = with_pages(make_app(store, Metrics(), folder / "parquet"))
+    app = with_pages(make_app(store, Metrics(), folder / "parquet"), provider)
     config = uvicorn.Config(app, port=0, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -65,7 +65,7 @@ def test_the_agreed_groups_exist() -> None:
 
 
 def test_every_group_is_used() -> None:
-    """A group that no rule names guards nothing; a sequence names downloaders, a `[[block]]` hosts."""
+    """A group that no rule names guards nothing; a sequence names downloaders, and `[[block]]` hosts."""
     ruled = {row.group for _, rule, _ in BENCH.rules for row in rule.rows}
 
     assert set(BENCH.groups) - ruled == {"exe.downloader", "net.own", "net.blocked"}

@@ -1,5 +1,6 @@
 """Joining, leaving, and staying: only the named collector is spoken to, and certificates are renewed in time."""
 
+import socket
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector_double import Authority, Collector
+from lab.proxy import Proxy
 from pratique.api.tokens import JoinToken
 from pratique.errors import UsageError
 from pratique.telemetry import enrolling, identity, link
@@ -24,6 +26,26 @@ def test_a_token_works_once(tmp_path: Path, collector: Collector) -> None:
     with pytest.raises(enrolling.EnrolError, match="did not take this host in: UNAUTHENTICATED"):
         enrolling.enrol(Place(tmp_path / "two"), collector.url, token)
     assert not Place(tmp_path / "two").enrolled()
+
+
+def test_a_host_behind_a_proxy_joins_through_it(
+    tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both steps go there: the look at the authority, and the request; and nothing goes straight."""
+    proxy = Proxy(
+        socket.create_server(("127.0.0.1", 0)), lambda host, port: socket.create_connection((host, port))
+    )
+    monkeypatch.setenv("https_proxy", proxy.url)
+    for name in ("no_proxy", "NO_PROXY", "grpc_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    try:
+        enrolling.enrol(Place(tmp_path), collector.url, collector.token())
+    finally:
+        proxy.close()
+
+    assert Place(tmp_path).enrolled()
+    assert len(proxy.asked) >= 2
+    assert len(set(proxy.asked)) == 1
 
 
 def test_another_authority_is_never_spoken_to(tmp_path: Path, collector: Collector) -> None:

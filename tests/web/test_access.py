@@ -14,6 +14,8 @@ from pratique_server.web.review import with_pages
 SAFE = {"GET", "HEAD"}
 OPEN = {
     "GET /login",
+    "GET /login/provider",
+    "GET /login/provider/back",
     "GET /static/review.css",
     "POST /login",
     "GET /api/v1/openapi.json",

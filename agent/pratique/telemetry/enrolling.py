@@ -1,13 +1,17 @@
 """Joining a collector: its authority is known by the digest in the token, and nobody else is spoken to."""
 
 import hashlib
+import os
 import platform
 import socket
 import struct
 import time
+from base64 import b64encode
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from http.client import HTTPConnection
+from urllib.parse import unquote, urlsplit
+from urllib.request import proxy_bypass
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
@@ -106,7 +110,7 @@ def _shown(where: _Where) -> list[bytes]:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
     try:
-        with closing(socket.create_connection((where.host, where.port), timeout=_DEADLINE)) as plain:
+        with closing(_line(where)) as plain:
             plain.settimeout(None)  # pyOpenSSL wants a blocking socket; the kernel keeps the deadline
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(_DEADLINE), 0))
             line = SSL.Connection(context, plain)
@@ -122,6 +126,20 @@ def _shown(where: _Where) -> list[bytes]:
             f"{where.address} does not answer as a collector: {why[:200]}",
             "check the address, and that it runs",
         ) from error
+
+
+def _line(where: _Where) -> socket.socket:
+    """Straight there, or through the proxy that gRPC will take afterwards."""
+    named = os.environ.get("grpc_proxy") or os.environ.get("https_proxy")  # noqa: SIM112 -- as gRPC spells it
+    if not named or proxy_bypass(where.host):
+        return socket.create_connection((where.host, where.port), timeout=_DEADLINE)
+    proxy = urlsplit(named if "//" in named else f"//{named}")
+    through = HTTPConnection(proxy.hostname or "", proxy.port or 80, timeout=_DEADLINE)
+    login = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
+    known = {"Proxy-Authorization": f"Basic {b64encode(login.encode()).decode()}"} if proxy.username else {}
+    through.set_tunnel(where.host, where.port, known)
+    through.connect()
+    return through.sock
 
 
 def _pinned(shown: list[bytes], digest: bytes) -> bytes:

@@ -18,6 +18,7 @@ from pratique_server.cli import opening
 from pratique_server.config import Address, Config, address
 from pratique_server.exports import sinks
 from pratique_server.store.store import Store
+from pratique_server.web.provider import Settings
 
 _TOKEN_SECONDS = 3_600
 _SWITCH, _GARBAGE = 0.0005, 50_000
@@ -34,6 +35,15 @@ def add_parser(subparsers: opening.Parsers) -> None:
     told = "where new findings go: webhook=URL, ocsf=URL, otlp=URL or syslog=HOST:PORT; repeatable; "
     told += "$PRATIQUE_SERVER_SECRET signs what goes over HTTP"
     parser.add_argument("--send", action="append", metavar="SINK", default=[], help=told)
+    proxied = "a proxy that ends TLS stands before --ui, at these addresses [127.0.0.1,::1]"
+    parser.add_argument(
+        "--behind-proxy", metavar="ADDRS", nargs="?", const="127.0.0.1,::1", default="", help=proxied
+    )
+    vouched = "people may sign in with this OpenID Connect provider; $PRATIQUE_SERVER_OIDC_SECRET is our secret there"
+    parser.add_argument("--oidc", metavar="ISSUER", help=vouched)
+    parser.add_argument("--oidc-client", metavar="ID", default="", help="what the provider knows us as")
+    given = "who of its people may what, by their groups; * is everybody; repeatable"
+    parser.add_argument("--oidc-role", metavar="ROLE=GROUP", action="append", default=[], help=given)
     parser.add_argument("--keep-days", type=int, default=0, metavar="N", help="forget what is older [never]")
 
 
@@ -64,7 +74,17 @@ def _configured(args: argparse.Namespace) -> Config:
         names=(*(args.name or _own_name()), *given.names),
         keep_days=args.keep_days,
         sinks=tuple(args.send),
+        behind_proxy=args.behind_proxy,
+        provider=_provider(args) if args.oidc else None,
     )
+
+
+def _provider(args: argparse.Namespace) -> Settings:
+    roles = dict(each.partition("=")[::2] for each in args.oidc_role)
+    secret = os.environ.get("PRATIQUE_SERVER_OIDC_SECRET", "")
+    settings = Settings(args.oidc, args.oidc_client, secret, roles)
+    settings.check()
+    return settings
 
 
 def _own_name() -> list[str]:

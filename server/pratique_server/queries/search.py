@@ -34,12 +34,12 @@ def everything(connection: Connection, sought: str) -> dict[str, Any]:
             connection, select(hosts.c.id, hosts.c.name).where(or_(*_names(hosts, sought, "id", "name")))
         ),
         "runs": _rows(
-            connection, select(runs.c.id, runs.c.started, runs.c.verdict).where(_like(runs.c.id, sought))
+            connection, select(runs.c.id, runs.c.started, runs.c.verdict).where(like(runs.c.id, sought))
         ),
         "rules": _rows(
             connection,
             select(findings.c.rule, func.count().label("findings"))
-            .where(_like(findings.c.rule, sought))
+            .where(like(findings.c.rule, sought))
             .group_by(findings.c.rule),
         ),
     }
@@ -56,13 +56,13 @@ def _observables(connection: Connection, sought: str) -> list[dict[str, Any]]:
         select(func.count()).select_from(some).correlate(observables).scalar_subquery().label("runs"),
         observables.c.first,
         select(runs.c.id).where(runs.c.number == last).scalar_subquery().label("last_run"),
-    ).where(_like(observables.c.value, sought))
+    ).where(like(observables.c.value, sought))
     return _rows(connection, query)
 
 
 def _packages(connection: Connection, sought: str) -> list[dict[str, Any]]:
     name, version = purls.split(sought)
-    named = packages.c.purl == sought if version else _like(packages.c.name, name)
+    named = packages.c.purl == sought if version else like(packages.c.name, name)
     alike = select(package_set_members.c.package).where(package_set_members.c.digest == sought)
     query = select(packages.c.purl, packages.c.first)
     return _rows(connection, query.where(or_(named, packages.c.number.in_(alike))))
@@ -73,10 +73,11 @@ def _rows(connection: Connection, query: Any) -> list[dict[str, Any]]:
 
 
 def _names(table: Any, sought: str, *columns: str) -> list[Any]:
-    return [_like(table.c[column], sought) for column in columns]
+    return [like(table.c[column], sought) for column in columns]
 
 
-def _like(column: Any, sought: str) -> Any:
+def like(column: Any, sought: str) -> Any:
+    """The column is what is sought; a `*` at the end stands for anything."""
     if sought.endswith("*"):
         return column.startswith(sought[:-1], autoescape=True)
     return column == sought

@@ -452,7 +452,7 @@ hunts = Table(
     _text("author"),
     _time("created"),
     Column("alert", Boolean, nullable=False, server_default=false()),
-    _count("reached"),  # with `alert`: the number of the newest run that was looked at
+    _count("reached"),  # with `alert`: the number of the newest run when the watch began
 )
 
 # What watched hunts found.

@@ -12,6 +12,7 @@ from pratique_server.store.store import Store
 from pratique_server.web.access import Away, Forbidden, cookie_name
 from pratique_server.web.events import EventReader
 from pratique_server.web.live import Live
+from pratique_server.web.provider import Provider
 from pratique_server.web.rendering import Pages
 from pratique_server.web.sessions import Attempts, Sessions
 
@@ -21,8 +22,8 @@ _STATUS = {RefusedError: 403, ForbiddenError: 403, MissingError: 404, UsageError
 class Review:
     """What all pages share."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, provider: Provider | None = None) -> None:
+        self.store, self.provider = store, provider
         self.sessions = Sessions(store.engine)
         self.attempts = Attempts()
         self.events = EventReader(store.segments)
@@ -79,11 +80,11 @@ def review_of(request: Request) -> Review:
     return review
 
 
-def with_pages(app: FastAPI) -> FastAPI:
-    """Hang the review pages into an application that has a store."""
+def with_pages(app: FastAPI, provider: Provider | None = None) -> FastAPI:
+    """Hang the review pages into an application that has a store; `provider`: who else may vouch for people."""
     from pratique_server.web.pages import ROUTERS  # noqa: PLC0415 -- they import this module
 
-    app.state.review = Review(app.state.store)
+    app.state.review = Review(app.state.store, provider)
     for router in ROUTERS:
         app.include_router(router, include_in_schema=False)
     return app

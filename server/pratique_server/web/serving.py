@@ -24,12 +24,14 @@ class _Embedded(uvicorn.Server):
 class Serving:
     """An application on an address, until `stop`."""
 
-    def __init__(self, app: FastAPI, address: Address) -> None:
+    def __init__(self, app: FastAPI, address: Address, behind_proxy: str = "") -> None:
+        """`behind_proxy`: whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed."""
         self._socket = _bound(address)
         self.address = Address(address.host, self._socket.getsockname()[1])
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", server_header=False,
-            timeout_graceful_shutdown=_GRACE, proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE, proxy_headers=bool(behind_proxy),
+            forwarded_allow_ips=behind_proxy or None,
         )  # fmt: skip
         self._server = _Embedded(config)
         self._task: asyncio.Task[None] | None = None

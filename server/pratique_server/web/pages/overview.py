@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Header, Request, Response
 from sse_starlette import EventSourceResponse
 
+from pratique_server.hunting import watching
 from pratique_server.queries import findings as finding_lists
 from pratique_server.queries import fleet as fleets
 from pratique_server.queries.pages import Window
@@ -31,6 +32,7 @@ def show(request: Request, review: Reviewing, connection: Asking) -> Response:
         "levels": fleet.LEVELS,
         "silent": fleet.silent(connection, 5),
         "waiting": decided.waiting(connection),
+        "alerts": watching.latest(connection, 3),
     }
     return review.page(request, "overview.html", context)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request, Response
 from sqlalchemy import Connection
 
+from pratique_server.hunting import watching
 from pratique_server.queries import search
 from pratique_server.store.database import writing
 from pratique_server.web.links import link
@@ -36,6 +37,7 @@ def show(request: Request, review: Reviewing, connection: Asking, q: Sought = ""
     """The box, and what was found."""
     found = _found(connection, q)
     context = {"q": q.strip(), "found": found, "any": any(found.values()), "hunts": hunting.saved(connection)}
+    context["alerts"] = watching.latest(connection)
     return review.page(request, "search.html", context)
 
 
@@ -55,7 +57,8 @@ def keep(review: Reviewing, visit: Analyst, form: Form) -> Response:
     """Keep a question under a name."""
     name, query = given(form, "name", 80), given(form, "q", hunting.LONGEST)
     with writing(review.store.engine) as connection:
-        hunting.save(connection, name, query, visit.person.name)
+        hunting.save(connection, name, query, visit.person.name, alert=form.get("alert") == "on")
+    review.store.people.note(visit.person.name, "hunt saved", name, query)
     return to(link("/search", q=query))
 
 

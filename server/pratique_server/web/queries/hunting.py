@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 
 from pratique_server import moments
 from pratique_server.errors import UsageError
-from pratique_server.store.schema import findings, hunts
+from pratique_server.store.schema import findings, hunts, runs
 from pratique_server.web.queries import documents
 
 LONGEST = 512
@@ -29,11 +30,13 @@ def saved(connection: Connection) -> Sequence[RowMapping]:
     return connection.execute(select(hunts).order_by(hunts.c.name)).mappings().all()
 
 
-def save(connection: Connection, name: str, query: str, author: str) -> None:
-    """Keep a hunt under a name; an older one of that name is replaced."""
+def save(connection: Connection, name: str, query: str, author: str, *, alert: bool = False) -> None:
+    """Keep a hunt under a name, in the place of an older one of it. `alert`: ask it of all that comes from now on."""
     if not name.strip() or not query.strip():
         raise UsageError("a hunt needs a name and a question")
-    row = {"name": name.strip()[:80], "query": query.strip()[:LONGEST], "author": author}
+    row: dict[str, Any] = {"name": name.strip()[:80], "query": query.strip()[:LONGEST], "author": author}
+    newest = connection.scalar(select(func.max(runs.c.number))) or 0
+    row |= {"alert": alert, "reached": newest}
     connection.execute(delete(hunts).where(hunts.c.name == row["name"]))
     connection.execute(insert(hunts), {**row, "created": moments.now()})
 
