@@ -55,7 +55,6 @@ OTHERS = [
     "node -p x /usr/bin/npm install",
     "node /usr/lib/npm-check install",
     "node script.js npm install",
-    "node /usr/bin/pnpm install",
     "sh -c npm\\x20install",
     "echo npm install",
     "python npm install",
