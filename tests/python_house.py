@@ -119,6 +119,7 @@ distribution = false
 [[tool.pdm.source]]
 name = "pypi"
 url = "@INDEX@"
+verify_ssl = false
 """
 
 

@@ -1,6 +1,7 @@
 """A recorded refusal to show: `npm install web-kit` pulls in left-padder, whose script goes for secrets."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pratique.managers.base import Context, Learned, Manager, Pattern, Stopped
@@ -39,6 +40,11 @@ class Npm:
         """What follows the verb."""
         del cwd
         return argv[3:]
+
+    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+        """Hooks that a file in the folder names."""
+        del argv
+        return tuple(map(str, Path(cwd).glob(".hooks")))
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """One host."""

@@ -94,6 +94,34 @@ OTHERS = [
 ]
 
 
+FAMILIES = {
+    "pnpm": [
+        "pnpm add x", "/v/node_modules/.bin/pnpm i", "pnpm -C sub install", "pnpm --filter a add x", "pnpx x",
+        "pnpm dlx x",
+        "node /v/pnpm/bin/pnpm.cjs install", "node /v/bin/pnpx.cjs x", "pn add x",
+    ],
+    "yarn": [
+        "node /v/bin/yarn", "node /v/bin/yarn.js install", "node yarn --frozen-lockfile", "node yarn --cwd sub",
+        "node .yarn/releases/yarn-4.18.1.cjs", "nodejs /v/bin/yarn add x", "node yarn global add x",
+        "node yarn dlx x",
+        "node yarn workspace a add x", "node --no-warnings yarn add x", "node /v/corepack/dist/yarn.js add x",
+    ],
+    "bun": ["bun install", "bun add x", "/v/.bin/bun i", "bunx x", "bun x tool", "bun --cwd sub add x"],
+    "poetry": ["python /v/bin/poetry add x", "python -m poetry install", "python3.11 /v/bin/poetry -C sub sync"],
+    "pdm": ["python /v/bin/pdm add x", "python -m pdm sync", "python /v/bin/pdm -c f install"],
+    "pipx": ["python /v/bin/pipx install rich", "python -m pipx install rich", "python /v/bin/pipx run x"],
+    "corepack": ["node /v/bin/corepack yarn add x", "node corepack use pnpm@12", "node corepack.js prepare"],
+}  # fmt: skip
+OWN = [
+    "pnpm run build", "pnpm test", "pnpm exec x", "pnpm", "pnpm build", "pnpm --dir add build",
+    "node pnpm.cjs run add",
+    "node yarn run build", "node yarn build", "node yarn test add", "node yarn exec add", "node yarn --cwd add build",
+    "bun run add", "bun test", "bun add.ts", "bun", "bun build install", "bun --cwd add run x",
+    "python /v/bin/poetry run x", "python -m poetry shell", "python /v/bin/pdm run add", "python /v/bin/pipx list",
+    "node corepack enable", "node -e yarn", "node yarnish add x", "echo yarn", "yarn add x", "python -c pipx install",
+]  # fmt: skip
+
+
 def _argv(line: str) -> list[str]:
     return [word.replace("\\x20", " ") for word in line.split()]
 
@@ -110,6 +138,23 @@ def test_an_install_is_recognised(line: str) -> None:
 @pytest.mark.parametrize("line", OTHERS)
 def test_other_commands_are_left_alone(line: str) -> None:
     """Neither other verbs of pip nor commands that contain its words become a manager."""
+    assert match(_argv(line), patterns()) is None
+
+
+@pytest.mark.parametrize(
+    ("family", "line"), [(name, line) for name, lines in FAMILIES.items() for line in lines]
+)
+def test_each_other_manager_is_recognised(family: str, line: str) -> None:
+    """By any of its names, natively or by an interpreter, with options before the verb or with none."""
+    found = match(_argv(line), patterns())
+
+    assert found is not None
+    assert found.manager == family
+
+
+@pytest.mark.parametrize("line", OWN)
+def test_what_runs_the_user_s_own_is_none(line: str) -> None:
+    """Scripts, tests and files of the user's are started by managers, too: they stay the command."""
     assert match(_argv(line), patterns()) is None
 
 

@@ -11,6 +11,7 @@ from clients import client
 from lab.registry import Registry, integrity
 from node_house import ASK, KINDS, SCRIPT, House
 from pip_tracer import Tree
+from pratique.managers import registry
 from pratique.managers.base import Stopped
 from pratique.words import Actor, Quality, Stage
 
@@ -187,3 +188,19 @@ def test_yarn_s_own_shell_gives_nobody_another_name(tmp_path: Path, script: str)
     assert all(last == "ask.js" and cwd.endswith("/good") for last, cwd in good), good
     evil = [s.identity.quality for c, s in tree.of(Actor.PACKAGE) if c.cwd.endswith("/evil")]
     assert Quality.VERIFIED not in evil
+
+
+def test_code_inside_the_manager_is_known(house: House) -> None:
+    """The file by which hooks or plugins get into the manager's own process is named; without it, none."""
+    family = registry()[house.kind.family]
+    argv = (str(client(house.name)), *house.kind.install)
+    files = {
+        "pnpm": (".pnpmfile.cjs", "module.exports = {}"),
+        "yarn": (".yarnrc.yml", "plugins:\n  - x"),
+        "bun": ("bunfig.toml", 'preload = ["./x.ts"]'),
+    }
+    assert family.inside(argv, str(house.mine)) == ()
+
+    name, content = files[house.kind.family]
+    (house.mine / name).write_text(content)
+    assert family.inside(argv, str(house.mine)) == (str(house.mine / name),)

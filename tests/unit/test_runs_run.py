@@ -231,6 +231,21 @@ def test_a_script_without_approval_is_seen_by_rules(approved: bool | None, rules
     assert [each.rule for each in run.summary().findings] == rules
 
 
+@pytest.mark.parametrize("is_replay", [False, True])
+def test_code_inside_a_manager_is_seen_by_rules(tmp_path: Path, is_replay: bool) -> None:
+    """The file that brings it is named; a replay asks nothing of the host it runs on."""
+    rule = sample.Rule("mixed", "t", "low", "e", detect={"kind": "mixed", "actor": "manager"})
+    given = sample.run(policy=sample.policy(rule), **({"hosts": ()} if is_replay else {}))
+    (tmp_path / ".hooks").touch()
+
+    given.started(4100)
+    argv = ["node", "/usr/bin/npm", "install", "web-kit"]
+    given.add(sample.execed(4100, 1, argv, actor=Actor.MANAGER, cwd=str(tmp_path)))
+
+    found = [(each.rule, each.target["path"]) for each in given.summary().findings]
+    assert found == ([] if is_replay else [("mixed", str(tmp_path / ".hooks"))])
+
+
 def test_refusals_of_trusted_actors_are_no_findings() -> None:
     """The manager's own EACCES on the same place draws no rule."""
     run = sample.started(sample.run())

@@ -73,5 +73,8 @@ class Manager(Protocol):
     def requested(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
         """Canonical names the user asked for; to say of a package that it was pulled in."""
 
+    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+        """Files with code of others that the manager loads into its own process, with its own rights."""
+
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Where the command can be expected to fetch from, and why; for the report."""

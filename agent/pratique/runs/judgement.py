@@ -46,7 +46,11 @@ class Judgement:
         """The same for a script that the project's own list does not let run."""
         self._remark("unapproved", process, time, run)
 
-    def _remark(self, kind: str, process: Process, time: float, run: int) -> None:
+    def mixed(self, process: Process, path: str, time: float, run: int) -> None:
+        """The same for code of others that a manager loads into itself."""
+        self._remark("mixed", process, time, run, path)
+
+    def _remark(self, kind: str, process: Process, time: float, run: int, path: str = "") -> None:
         """Something seen of a process that is no act of it."""
         if not self._detections.any:
             return
@@ -56,7 +60,7 @@ class Judgement:
         fields = {**flat(event, process, purl, None), "kind": kind, "act": None}
         for rule in self._detections.fired(fields):
             evidence = found(event, process, rule, Action.AUDIT, ())
-            evidence.target.update(exe=evidence.exe, pid=process.pid)
+            evidence.target.update(exe=evidence.exe, pid=process.pid, **({"path": path} if path else {}))
             self.findings.add(evidence)
 
     def _decided(self, event: Event, process: Process) -> None:

@@ -149,6 +149,8 @@ class Run:
         self._manager: tuple[str, tuple[str, ...]] | None = None
         self._commands: dict[tuple[tuple[str, ...], str], None] = {}
         self._learned = hosts
+        self._is_live = hosts is None
+        """Not a replay: what lies on this host says nothing of a run that was elsewhere."""
         self._guarded = False
         self._by_actor: Counter[tuple[str, Actor]] = Counter()
         self._events_of: Counter[int] = Counter()
@@ -313,8 +315,22 @@ class Run:
         if name is not None and len(self._commands) < _MOST_COMMANDS:
             self._commands[argv, image.cwd] = None
         process.manager = name or process.manager
-        if name is not None and self._manager is None:
+        if name is None:
+            return
+        if self._manager is None:
             self._manager = (name, argv)
+        if self._is_live:
+            self._mixed(process, name, argv)
+
+    def _mixed(self, process: Process, name: str, argv: tuple[str, ...]) -> None:
+        """What a manager loads into its own process has the manager's rights: that much is said."""
+        cwd = process.image.cwd if process.image else self._cwd
+        try:
+            found = self.managers[name].inside(argv, cwd)
+        except (OSError, ValueError):
+            return  # a file that cannot be read only makes the report say less
+        for path in found:
+            self._judgement.mixed(process, path, self._clock(), self.number)
 
     def _label(self, process: Process, actor: Actor, stage: Stage, origin: int) -> None:
         self._tree.label(process, actor, stage, origin)

@@ -39,6 +39,8 @@ class Facts:
     """Files that mark the root of a project."""
     trees: tuple[str, ...]
     """Folders besides the project's root that the manager fills; globs with `~` and `$TMPDIR`."""
+    inside: Mapping[str, str]
+    """Files by which code of others is loaded into the manager itself, and what in them says so."""
     own: Mapping[str, Any]
     """What only this manager's module reads."""
 
@@ -64,6 +66,7 @@ def load(name: str) -> Facts:
         rows=(*(Row.of(row) for row in data.get("helper", ())), *shared().rows),
         roots=tuple(places["roots"]),
         trees=tuple(places["trees"]),
+        inside=places.get("inside", {}),
         own=data.get("own", {}),
     )
 

@@ -32,7 +32,7 @@ from pratique.managers.node.registries import Registries
 from pratique.model import UNKNOWN, Identity, Settlement
 from pratique.words import Actor, Stage
 
-_MAX_LOCK = 64 << 20
+_MAX_LOCK, _MAX_SETTINGS = 64 << 20, 1 << 20
 _SECRET = re.compile(r"(_auth\w*|_password|--otp)([= ])\S+", re.IGNORECASE)
 _RESOLVED = re.compile(r"\b([a-z+]+://[^/\"'\s]+)/")
 
@@ -110,6 +110,12 @@ class NodeFamily:
         manifest = manifest_of(root_of(cwd, self.facts.roots))
         found = Project({}, names_in(manifest))
         return tuple(sorted(asked(arguments_of(argv, self.facts), self.facts, found)[0]))
+
+    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+        """Hooks and plugins by the files that name them, in the folder and at the project's root."""
+        places = dict.fromkeys((cwd, root_of(cwd, self.facts.roots)))
+        rows = [(f"{place}/{file}", said) for place in places for file, said in self.facts.inside.items()]
+        return tuple(path for path, said in rows if re.search(said, text(path, _MAX_SETTINGS), re.MULTILINE))
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Registries, lock files, proxies, and URLs on the command line."""

@@ -62,6 +62,10 @@ class Npm:
         where = os.path.join(cwd, *arguments.all("--prefix")[-1:])  # noqa: PTH118
         return tuple(sorted(wanted(arguments, facts()) or names_in(manifest_of(where))))
 
+    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+        """None that npm is known to load."""
+        return ()
+
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Registries, lock files, proxies, and URLs on the command line."""
         return first_reasons(learned(argv, environment, cwd))

@@ -54,6 +54,10 @@ class Pip:
         wanted = gather(parse(after_pip(argv)), cwd, {}, lambda path: True)
         return tuple(sorted(wanted.names()))
 
+    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+        """None that pip is known to load."""
+        return ()
+
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Indexes, find-links places, proxies, and URLs on the command line."""
         return hosts.first_reasons(_learned(argv, environment, cwd))

@@ -30,6 +30,8 @@ class Facts:
     """Modules it has an interpreter run: of the standard library, or its own."""
     scripts: frozenset[str]
     """Scripts of its own that it has an interpreter run."""
+    plugins: tuple[str, ...]
+    """Groups of entry points under which others are loaded into the manager itself."""
     rows: tuple[Row, ...]
     own: Mapping[str, Any]
     """What only this manager's module reads."""
@@ -59,6 +61,7 @@ def load(name: str) -> Facts:
         nested=frozenset(children["nested"]),
         modules=frozenset(children["modules"]),
         scripts=frozenset(children["scripts"]),
+        plugins=tuple(children["plugins"]),
         rows=(*(Row.of(row) for row in data.get("helper", ())), *shared().rows),
         own=data.get("own", {}),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from pratique import managers
 from pratique.managers import hosts
 from pratique.managers.base import Context, Learned, Pattern, Stopped
+from pratique.managers.files import text
 from pratique.managers.helpers import helper, lifecycle
 from pratique.managers.matching import basename, target_end
 from pratique.managers.memory import memory_of
@@ -23,6 +24,7 @@ from pratique.managers.uv.probes import news, prefixes
 from pratique.model import UNKNOWN, Identity, Settlement
 from pratique.words import Actor, Quality, Stage
 
+_MAX_NOTE = 1 << 18
 _HOOK = re.compile(r"(/.*)/pyproject_hooks/_in_process/_in_process\.py")
 
 
@@ -120,6 +122,13 @@ class PythonFamily:
         """Canonical names on the command line and in the project."""
         manager = Stopped(0, argv, cwd, "", {})
         return tuple(sorted(self.request(self._arguments(argv), manager).names))
+
+    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+        """Plugins: distributions of its own environment that say they are one."""
+        prefix = str(Path(argv[0]).parent.parent) if argv and argv[0].startswith("/") else ""
+        found = (path for site in installed.sites(prefix) for path in Path(site).glob("*/entry_points.txt"))
+        said = re.compile(r"^\[(?:" + "|".join(map(re.escape, self.facts.plugins)) + r")\]", re.MULTILINE)
+        return tuple(str(path) for path in found if said.search(text(str(path), _MAX_NOTE))) if prefix else ()
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Indexes of the project, proxies, and URLs on the command line."""

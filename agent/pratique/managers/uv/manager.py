@@ -66,6 +66,10 @@ class Uv:
         wanted = wanted_by(arguments, here, lambda path: True)
         return tuple(sorted(names_of(arguments, wanted, directory(arguments, {}, here), lambda path: True)))
 
+    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+        """None: a native program."""
+        return ()
+
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Indexes, lock files, proxies, and URLs on the command line."""
         return first_reasons(learned(argv, environment, cwd))
