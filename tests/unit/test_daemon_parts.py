@@ -2,6 +2,7 @@
 
 import configparser
 import io
+import itertools
 import json
 import os
 import socket
@@ -19,13 +20,14 @@ from rich.console import Console
 from pratique.backends import numbers
 from pratique.cli import status, top
 from pratique.daemon import config, notify, peers, stack_reader, systemd, wire
-from pratique.daemon.flight import origin_facts, origin_of
+from pratique.daemon.flight import Flight, origin_facts, origin_of
 from pratique.daemon.stacks import Stacks
 from pratique.daemon.state import Known, State
 from pratique.errors import ConfigError
-from pratique.model import Identity, Settlement
+from pratique.model import Event, Identity, Kind, Settlement
 from pratique.runs.attribution import Origin
-from pratique.words import Actor, Quality, Stage
+from pratique.words import Act, Actor, Quality, Stage
+from scenarios.mutants import standard
 
 _RUN = Known("01M83CY6TTXJCA99ECXGJSQKQS", (7 << 32) | 1, 1000, ["pip", "install", "x"], None, 1.0)
 
@@ -181,6 +183,27 @@ def test_origins_survive_being_remembered() -> None:
     )
 
     assert origin_of(3, json.loads(json.dumps(origin_facts(made)))) == made
+
+
+def test_a_refusal_told_after_the_exit_keeps_no_run_alive() -> None:
+    """An opener that is looked at before it is refused may be told of when it is gone: the report need not wait."""
+    flight = Flight(1, 4_000_000, ("python",), standard(), "hooks", itertools.count(1).__next__)
+    gone = Event(
+        time=1.0,
+        kind=Kind.EXIT,
+        pid=4_000_000,
+        ppid=1,
+        run=1,
+        origin=1,
+        stage=Stage.FIRST_RUN,
+        actor=Actor.PACKAGE,
+    )
+    flight.take(gone)
+    flight.take(gone._replace(kind=Kind.ACT, act=Act.FILE_READ, target={"path": "/x"}))
+
+    assert flight.due()
+    flight.take(gone._replace(kind=Kind.FORK))
+    assert flight.pids == {4_000_000}
 
 
 def test_status_lines_escape_hostile_names() -> None:

@@ -72,6 +72,7 @@ class Flight:
         self.refused = 0
         self.lost_before = 0
         self.pids: set[int] = {first}
+        self._exited: set[int] = set()
         self.first_ended: float | None = None
         self._status: int | None = None
         self._told = False
@@ -82,13 +83,21 @@ class Flight:
         self.run.add(event)
         self.refused += event.kind is Kind.ACT and event.action >= Action.DENY
         if event.kind is not Kind.EXIT:
-            self.pids.add(event.pid)
+            self._note_alive(event)
             self._note_install(event)
             return
         self.pids.discard(event.pid)
+        self._exited.add(event.pid)
         if event.pid == self.first and self.first_ended is None:
             self.first_ended = time.monotonic()
             self._status = event.target.get("status")
+
+    def _note_alive(self, event: Event) -> None:
+        # A refusal whose opener was looked at first may be told after its exit.
+        if event.kind is not Kind.ACT:
+            self._exited.discard(event.pid)
+        if event.pid not in self._exited:
+            self.pids.add(event.pid)
 
     def _note_install(self, event: Event) -> None:
         seen = event.exec
