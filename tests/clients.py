@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import venv
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _CACHE = Path(__file__).parents[1] / ".cache" / "clients"
-_PATIENCE = 180
+_PATIENCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,9 @@ def client(name: str) -> Path | None:
         if not (place / "ready").exists():
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir()
-            done = subprocess.run(
-                _FETCH[what.kind](place, what.wanted), capture_output=True, timeout=_PATIENCE, check=False
-            )
-            if done.returncode == 0:
+            with suppress(subprocess.SubprocessError):
+                command = _FETCH[what.kind](place, what.wanted)
+                subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=True)
                 (place / "ready").touch()
     programs = {"npm": place / "node_modules" / ".bin", "pip": place / "bin"}
     return programs[what.kind] / what.program if (place / "ready").exists() else None

@@ -40,6 +40,8 @@ PIP = Pattern("pip", ("python", "pypy"), ("pip",), ("pip",), ("install", "wheel"
 NPM = Pattern("npm", ("node",), ("npm", "npm-cli"), (), ("install", "ci"), ("-r",), ("--prefix",))
 UV = Pattern("uv", (), ("uv",), (), ("pip", "sync"), (), ("--directory",))
 UVX = Pattern("uvx", (), ("uvx",), (), ())
+YARN = Pattern("yarn", ("node",), ("yarn",), (), ("", "add"), ("-r",), ("--cwd",))
+"""The empty word: no verb at all."""
 BROKER_PORT = 47113
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -87,7 +89,7 @@ def able() -> None:
 @pytest.fixture
 def probes() -> Iterator[Probes]:
     """The programs, attached, with the plan above."""
-    made = Probes(PLAN, RUN, (PIP, NPM, UV, UVX))
+    made = Probes(PLAN, RUN, (PIP, NPM, UV, UVX, YARN))
     made.load()
     made.attach()
     yield made
@@ -313,6 +315,13 @@ def test_set_label_only_where_one_is(probes: Probes) -> None:
         (["/root/.local/bin/uv", "--directory", "sync", "pip", "install"], UV),
         (["uv", "run", "pip"], None),
         (["uvx"], UVX),
+        (["node", "/v/bin/yarn"], YARN),
+        (["node", "/v/bin/yarn.js", "--cwd", "add", "--silent"], YARN),
+        (["node", "-r", "x", "yarn", "add", "x"], YARN),
+        (["node", "yarn", "build"], None),
+        (["node", "yarn", "--cwd", "add", "build"], None),
+        (["node", "npm"], None),
+        (["node", "build", "yarn"], None),
         (["sh", "-c", "pip install x"], None),
         (["echo", "pip", "install"], None),
     ],
@@ -322,7 +331,7 @@ def test_recognises_installs_by_position(probes: Probes, argv: list[str], manage
     assert labelled(probes, run_program(*argv), Actor.COMMAND) == 0
     (record,) = of(ExecRecord, probes.read(0.1))
 
-    patterns = (PIP, NPM, UV, UVX)
+    patterns = (PIP, NPM, UV, UVX, YARN)
     assert isinstance(record, ExecRecord)
     assert (None if record.pattern is None else patterns[record.pattern]) is manager
     assert record.head.actor is (Actor.MANAGER if manager else Actor.COMMAND)

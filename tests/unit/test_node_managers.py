@@ -166,6 +166,8 @@ def test_a_fetched_program_is_a_first_run(house: House) -> None:
         "npm_config_registry=x node ask.js",
         "cd ../../../good-npm-1.0.0-*/node_modules/good && node ../../../../../evil.js",
         "cd ../../../good-npm-1.0.0-*/node_modules/good && npm_package_name=good node -e 1",
+        "npm_lifecycle_event= git --version",
+        "cd ../../../../.. && npm_lifecycle_event= git --version",
     ],
 )
 def test_yarn_s_own_shell_gives_nobody_another_name(tmp_path: Path, script: str) -> None:
@@ -184,6 +186,7 @@ def test_yarn_s_own_shell_gives_nobody_another_name(tmp_path: Path, script: str)
 
     own = [child.argv[-1] for child, _ in tree.of(Actor.PROJECT)]
     assert set(own) <= {"own.js"}
+    assert tree.of(Actor.HELPER) == []
     good = [(c.argv[-1], c.cwd) for c, s in tree.of(Actor.PACKAGE) if s.identity.purl == "pkg:npm/good@1.0.0"]
     assert all(last == "ask.js" and cwd.endswith("/good") for last, cwd in good), good
     evil = [s.identity.quality for c, s in tree.of(Actor.PACKAGE) if c.cwd.endswith("/evil")]
@@ -204,3 +207,20 @@ def test_code_inside_the_manager_is_known(house: House) -> None:
     name, content = files[house.kind.family]
     (house.mine / name).write_text(content)
     assert family.inside(argv, str(house.mine)) == (str(house.mine / name),)
+
+
+def test_a_program_fetched_by_yarn_has_no_helpers(tmp_path: Path) -> None:
+    """A script of what `yarn dlx` installs is no helper either, whatever it sets."""
+    if client("yarn-4") is None:
+        pytest.skip("yarn 4 could not be fetched once")
+    with Registry() as registry:
+        house = House("yarn-4", Path(os.path.realpath(tmp_path)), registry)
+        (house.top / "home" / ".yarnrc.yml").write_text("enableScripts: true\n")
+        scripts = {"postinstall": "npm_lifecycle_event= git --version"}
+        tool = {"name": "tool", "version": "2.0.0", "bin": {"tool": "cli.js"}, "scripts": scripts}
+        registry.add(tool, {"cli.js": "#!/usr/bin/env node\n"})
+
+        tree = house.run("dlx", "tool")
+
+    assert [child.argv for child, _ in tree.of(Actor.PACKAGE) if "git" in child.argv[0]]
+    assert tree.of(Actor.HELPER) == []

@@ -46,6 +46,8 @@ def test_source_archives_are_verified(house: House) -> None:
 
 def test_an_archive_that_unpacks_under_a_good_name_is_not_that_package(house: House) -> None:
     """`evil-1.2.tar.gz` holds `good-1.2/`, and `good` is installed too: no evil code goes as good."""
+    if house.name != "poetry":
+        pytest.skip("only poetry unpacks under a name that the archive chose")
     house.publish("good")
     good = house.top / "files" / "good-1.2.tar.gz"
     kept = good.read_bytes()

@@ -129,9 +129,9 @@ class NodeFamily:
         script = (
             None if script == self.script(context.manager) else script
         )  # it may run inside another's script
-        if script and script.event == self.facts.fetched:
-            script = None
-        inherited = script or (lifecycle(child, context) and request.arguments.verb not in self.facts.command)
+        fetched = script is not None and script.event == self.facts.fetched
+        script = None if fetched else script
+        inherited = script is not None or (not fetched and lifecycle(child, context) is not None)
         if by_manager and not inherited and self._again(child, context, request):
             memory.nested.add(child.pid)
             return Settlement(Actor.MANAGER, Stage.RESOLVE, reason=f"{self.name} running itself again")

@@ -152,6 +152,7 @@ class PythonFamily:
     def _is_nested(self, child: Stopped, context: Context) -> bool:
         found = managers.match(child.argv, managers.patterns())
         named = found is not None and found.manager in self.facts.nested
+        named = named and child.pid != context.manager.pid  # what it becomes at the end is what was asked for
         return named and not any(map(context.written_by_package, (child.exe, *child.argv[:2])))
 
     def _is_version(self, child: Stopped, context: Context) -> bool:
