@@ -246,6 +246,8 @@ class Connections:
             return not self._is_ours(address.abstract)
         if address.host is None or address.port is None:
             return False
+        if protocol == "udp" and address.port == 0:
+            return False  # how libc asks which way leads to an address: nothing can be sent to that port
         act = Act.NET_DNS if address.port in _DNS_PORTS else Act.NET_CONNECT
         target: dict[str, Any] = {
             "address": address.host,
@@ -253,7 +255,9 @@ class Connections:
             "protocol": protocol,
         }
         group = self._judge.network_group(address.host, address.port)
-        if group == "net.loopback" and self._bound_here(address.port):
+        # Who has bound a port is asked only where that makes a difference: it takes a look at everybody.
+        matters = group == "net.loopback" and self._judge.speaks_of(task.label, act, (group,))
+        if matters and self._bound_here(address.port):
             group = "net.own"
         return self._judge.refuses(task, act, (group,) if group else (), target)
 
