@@ -246,8 +246,6 @@ class Connections:
             return not self._is_ours(address.abstract)
         if address.host is None or address.port is None:
             return False
-        if protocol == "udp" and address.port == 0:
-            return False  # how libc asks which way leads to an address: nothing can be sent to that port
         act = Act.NET_DNS if address.port in _DNS_PORTS else Act.NET_CONNECT
         target: dict[str, Any] = {
             "address": address.host,
@@ -259,7 +257,14 @@ class Connections:
         matters = group == "net.loopback" and self._judge.speaks_of(task.label, act, (group,))
         if matters and self._bound_here(address.port):
             group = "net.own"
-        return self._judge.refuses(task, act, (group,) if group else (), target)
+        groups = (group,) if group else ()
+        if (
+            protocol == "udp"
+            and address.port == 0
+            and self._judge.would_refuse(task.label, act, groups, target)
+        ):
+            return True  # so libc asks which way leads to each address it has found: no finding
+        return self._judge.refuses(task, act, groups, target)
 
     def _is_ours(self, name: bytes) -> bool:
         """Whether an abstract socket is one of the run's own: Landlock cannot ask for the supervisor's connects."""
