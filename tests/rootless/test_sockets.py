@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pratique.words import Actor
+from pratique.words import Act, Actor
 from rootless.ground import Done, guarded, lay
 from rootless.plain import home, interpreter, without_privilege
 from rootless.profile import PROFILE
@@ -64,6 +64,10 @@ with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(
     answered, _ = server.accept()
     answered.sendmsg([b"hel", b"lo"])
     print(made.recv(9).decode())
+"""
+_SORTED = """
+made = socket.socket(type=socket.SOCK_DGRAM)
+print(made.connect_ex((refused, 0)), error(lambda: made.send(b"x")) != 0, made.connect_ex((refused, port)))
 """
 _DATAGRAM = """
 print(error(lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", (refused, port))))
@@ -132,6 +136,18 @@ def test_datagrams() -> None:
 
     assert int(there) == errno.EPERM
     assert int(here) == (errno.EPERM if os.environ.get(PROFILE) else 0)
+
+
+def test_ways_may_be_asked_for() -> None:
+    """To sort addresses, libc connects a datagram socket to port 0 of each: refused, and no finding."""
+    if os.environ.get(PROFILE):
+        pytest.skip("no datagram sockets there")
+    done = _program(_SORTED)
+    told = [event.target["port"] for event in done.events if event.act is Act.NET_CONNECT]
+
+    assert done.out == f"{errno.EPERM} True {errno.EPERM}\n"
+    assert len(told) == 1
+    assert told[0] is not None
 
 
 @pytest.mark.parametrize("actor", [Actor.HELPER, Actor.PACKAGE])

@@ -253,9 +253,18 @@ class Connections:
             "protocol": protocol,
         }
         group = self._judge.network_group(address.host, address.port)
-        if group == "net.loopback" and self._bound_here(address.port):
+        # Who has bound a port is asked only where that makes a difference: it takes a look at everybody.
+        matters = group == "net.loopback" and self._judge.speaks_of(task.label, act, (group,))
+        if matters and self._bound_here(address.port):
             group = "net.own"
-        return self._judge.refuses(task, act, (group,) if group else (), target)
+        groups = (group,) if group else ()
+        if (
+            protocol == "udp"
+            and address.port == 0
+            and self._judge.would_refuse(task.label, act, groups, target)
+        ):
+            return True  # so libc asks which way leads to each address it has found: no finding
+        return self._judge.refuses(task, act, groups, target)
 
     def _is_ours(self, name: bytes) -> bool:
         """Whether an abstract socket is one of the run's own: Landlock cannot ask for the supervisor's connects."""

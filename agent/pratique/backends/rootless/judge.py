@@ -71,6 +71,11 @@ class Judge:
         """Tell of an act on an object that no rule names: rules over many acts count it."""
         self.events.append(self._event(task, Kind.ACT, act=act, target={"path": path}))
 
+    def speaks_of(self, label: Label, act: Act, groups: Sequence[str]) -> bool:
+        """Whether a rule does anything about it."""
+        tainted = label.origin in self._tainted
+        return self.policy.decide(label.stage, label.actor, act, groups, tainted).action is not Action.ALLOW
+
     def would_refuse(self, label: Label, act: Act, groups: Sequence[str], target: Mapping[str, Any]) -> bool:
         """The same, without an event."""
         decision = self.policy.decide(label.stage, label.actor, act, groups, label.origin in self._tainted)
