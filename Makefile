@@ -14,11 +14,11 @@ DEMO := lab.demo
 BENCH :=
 
 .PHONY: help setup system probes demo test check test-server test-browser test-rootless test-root scenarios races \
-	setup-browser setup-kernels parity test-kernels test-each-kernel screenshots vendor bench bench-daemon bench-collector \
+	real-first-runs setup-browser setup-kernels parity test-kernels test-each-kernel screenshots vendor bench bench-daemon bench-collector \
 	storm proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/system $(VENV)/.installed probes ## install what is missing, build the virtual environment and the probes
 
@@ -54,6 +54,9 @@ test-root: setup ## the tests that load probes and refuse acts (root)
 
 scenarios: setup ## play every scenario with the guard off, on and auditing; writes docs/scenarios.md (root)
 	PYTHONPATH=tests $(BIN)/python -m scenarios --page
+
+real-first-runs: setup ## some thirty real packages, installed and first run under the daemon: no refusal (root; fetches)
+	PRATIQUE_REAL=all PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m root -v tests/root/test_real_first_runs.py
 
 test-rootless: setup ## the tests that guard without privilege (anybody; root becomes a throw-away user)
 	timeout --kill-after=10 900 $(BIN)/pytest -m rootless tests/rootless

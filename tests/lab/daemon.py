@@ -1,5 +1,6 @@
 """A daemon of the lab: guards one made-up user only, with places of its own, and is surely ended."""
 
+import json
 import os
 import secrets
 import shutil
@@ -11,7 +12,7 @@ import venv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.guard import PRATIQUE, Outcome, run
 from lab.ledger import PREFIX, exclusive, new_folder
@@ -25,11 +26,22 @@ _VENV = Path(__file__).parents[2] / ".cache" / "lab-user-venv"
 _SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 
+class Where(NamedTuple):
+    """What a daemon is to know besides one world's home."""
+
+    homes: Sequence[Path] = ()
+    path: str = os.environ.get("PATH", os.defpath)
+    """Where it looks for listed programs."""
+    policy: str = ""
+    """What an administrator wrote, beside the shipped rules."""
+
+
 class Daemon:
     """Enter it to have `pratique daemon` run; leave it and neither daemon, pins nor state remain."""
 
-    def __init__(self, world: World, options: Sequence[str] = ()) -> None:
+    def __init__(self, world: World | None, options: Sequence[str] = (), where: Where | None = None) -> None:
         self._world, self._options = world, options
+        self._where = where or Where()
         self.process: subprocess.Popen[str] | None = None
         self.folder = Path()
 
@@ -37,9 +49,9 @@ class Daemon:
         _unmount_leftovers()
         self.folder = new_folder("daemon")
         self.folder.chmod(0o755)
-        home = self._world.home.folder
-        (self.folder / "daemon.toml").write_text(f'[daemon]\nonly_users = [{USER}]\nhomes = ["{home}"]\n')
-        hand_to_user(self._world)
+        self._configure()
+        if self._world is not None:
+            hand_to_user(self._world)
         try:
             self.start()
         except BaseException:
@@ -113,11 +125,20 @@ class Daemon:
             self._command(), env=self._environment(), capture_output=True, text=True, timeout=30, check=False
         )
 
+    def _configure(self) -> None:
+        homes = [*map(str, self._where.homes), *([str(self._world.home.folder)] if self._world else [])]
+        settings = f"[daemon]\nonly_users = [{USER}]\nhomes = {json.dumps(homes)}\n"
+        (self.folder / "daemon.toml").write_text(settings)
+        if self._where.policy:  # a lab writes no /etc: what a collector pushed counts as much
+            pushed = self.folder / "state" / "collector"
+            pushed.mkdir(parents=True)
+            (pushed / "lab.toml").write_text(self._where.policy)
+
     def _command(self) -> list[str]:
         return [str(PRATIQUE), "daemon", "--config", str(self.folder / "daemon.toml"), *self._options]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self.environment()}
+        return {**os.environ, "PATH": self._where.path, **self.environment()}
 
     def _launch(self) -> subprocess.Popen[str]:
         with (self.folder / "log").open("a") as log:
@@ -166,10 +187,14 @@ def user_venv() -> Path:
 
 
 def as_user(
-    world: World, command: Sequence[str], more: Mapping[str, str] | None = None, cwd: Path | None = None
+    world: World,
+    command: Sequence[str],
+    more: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    limit: float = 60.0,
 ) -> Outcome:
     """Run a command as the made-up user, with nothing of Pratique around it."""
-    return run(shed(command), {**environment(world), **(more or {})}, cwd or world.folder)
+    return run(shed(command), {**environment(world), **(more or {})}, cwd or world.folder, limit=limit)
 
 
 def shed(command: Sequence[str]) -> list[str]:
@@ -185,7 +210,7 @@ def environment(world: World) -> dict[str, str]:
 
 def hand_to_user(world: World) -> None:
     """Let the made-up user own the decoy home and the work folder."""
-    for top in (world.home.folder, world.folder):
+    for top in (world.home.folder, world.folder, world.programs):
         for path in (top, *top.rglob("*")):
             os.chown(path, USER, USER, follow_symlinks=False)
         top.chmod(0o755)

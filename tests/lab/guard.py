@@ -45,18 +45,22 @@ def guarded(command: Sequence[str], report: Path | None = None, *options: str) -
 
 
 def run(
-    command: Sequence[str], environment: Mapping[str, str], cwd: Path, report: Path | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: Path,
+    report: Path | None = None,
+    limit: float = _LIMIT,
 ) -> Outcome:
     """Run to the end or to the hard limit; end what it left, after counting it."""
     mark = secrets.token_hex(8)
     started = time.monotonic()
     process = start(command, environment, cwd, mark)
     try:
-        out, err = process.communicate(timeout=_LIMIT)
+        out, err = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         end(mark)
         out, err = process.communicate()
-        err += f"\n[lab] still running after {_LIMIT:.0f} s: killed"
+        err += f"\n[lab] still running after {limit:.0f} s: killed"
     seconds = time.monotonic() - started
     left = tuple(settled(mark))
     lines = tuple(_command_line(pid) for pid in left)

@@ -3,6 +3,7 @@
 import random
 import string
 from pathlib import Path
+from typing import NamedTuple
 
 from lab.chance import chance
 
@@ -24,6 +25,7 @@ DECOYS = {
     "~/.vault-token": "hvs.{}\n",
     "~/.pgpass": "db.example:5432:*:ann:{}\n",
     "~/.cargo/credentials.toml": '[registry]\ntoken = "{}"\n',
+    "~/.cache/huggingface/token": "hf_{}",
     "~/.bash_history": "export DEPLOY_KEY={}\n",
     "~/.bitcoin/wallet.dat": "{}",
 }
@@ -35,6 +37,13 @@ _PLAIN = {
     "~/.ssh/authorized_keys": "",
     **{f"~/decoy-docs/{number:02}.txt": "a letter to nobody\n" for number in range(40)},
 }
+
+
+class House(NamedTuple):
+    """A home, and the folder of programs that stands first in its owner's PATH."""
+
+    home: "Home"
+    programs: Path
 
 
 class Home:

@@ -34,12 +34,18 @@ class Index:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                self.wfile.write(self._begin())
+
+            def do_HEAD(self) -> None:
+                self._begin()  # uv asks so before it fetches a wheel
+
+            def _begin(self) -> bytes:
                 kind, body = pages.get(self.path, ("text/plain", b""))
                 self.send_response(200 if body else 404)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                return body
 
             def log_message(self, *_: object) -> None:
                 """Say nothing: the lab's output is the test's."""

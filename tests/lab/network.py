@@ -102,6 +102,11 @@ class Network:
             near.route("add", dst=f"{METADATA}/32", oif=link, scope="link")
 
 
+def everywhere(role: str) -> list[str]:
+    """Every address that the host of that role may come to have."""
+    return [str(IPv4Address(_BLOCK + slot * _SLOTS + ROLES[role])) for slot in range(_SLOTS)]
+
+
 def _up(route: IPRoute, name: str, addresses: list[str], addresses6: list[str]) -> int:
     index: int = route.link_lookup(ifname=name)[0]
     for address in addresses:

@@ -5,7 +5,8 @@ import json
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,14 @@ _INTREE = {
 }
 
 
+_EXECUTABLE = (b"\x7fELF", b"#!")
+Programs = Callable[[Mapping[str, bytes]], dict[str, bytes]]
+"""Given the files of a package, those that have to be compiled first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A built source distribution."""
+    """A distribution as an index has it."""
 
     name: str
     version: str
@@ -47,6 +53,32 @@ def build_sdist(source: Path, words: Mapping[str, str], into: Path) -> Package:
     return Package(name, version, file)
 
 
+def build_wheel(source: Path, words: Mapping[str, str], into: Path, programs: Programs) -> Package:
+    """Pack `source` as it is to be installed: nothing of it runs before its first run."""
+    name, _, version = source.name.rpartition("-")
+    files = {str(path.relative_to(source)): filled(path.read_bytes(), words) for path in _files(source)}
+    files |= programs(files)
+    stem = f"{name.replace('-', '_')}-{version}"
+    info = f"{stem}.dist-info"
+    if "entry_points.txt" in files:
+        files[f"{info}/entry_points.txt"] = files.pop("entry_points.txt")
+    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: lab\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    listed = [*files, f"{info}/RECORD"]
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in listed).encode()
+    file = into / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as wheel:
+        for path, data in files.items():
+            wheel.writestr(_entry(path, data), data)
+    return Package(name, version, file)
+
+
+def _entry(path: str, data: bytes) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(path)
+    entry.external_attr = (0o100755 if data.startswith(_EXECUTABLE) else 0o100644) << 16
+    return entry
+
+
 def read_npm(source: Path, words: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, bytes]]:
     """A package of npm's kind as its registry takes it: manifest and files, `@WORD@` replaced from `words`."""
     files = {str(path.relative_to(source)): filled(path.read_bytes(), words) for path in _files(source)}
@@ -55,9 +87,10 @@ def read_npm(source: Path, words: Mapping[str, str]) -> tuple[dict[str, Any], di
 
 
 def compiled(source: bytes) -> bytes:
-    """The program that a C source makes."""
+    """The program that a C source makes, or the library where something of it runs when it is loaded."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["gcc", "-O1", "-x", "c", "-", "-o", f"{folder}/program"]
+        library = ["-shared", "-fPIC"] if b"__attribute__((constructor))" in source else []
+        command = ["gcc", "-O1", *library, "-x", "c", "-", "-o", f"{folder}/program"]
         subprocess.run(command, input=source, check=True, timeout=30)
         return Path(folder, "program").read_bytes()
 

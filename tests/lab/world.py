@@ -6,19 +6,20 @@ import socket
 import string
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from lab.addresses import METADATA, PREBUILT_PORTS, ROGUE_PORTS, SINK_PORTS
 from lab.chance import chance
 from lab.code_host import CodeHost, publish
-from lab.homes import Home
+from lab.homes import Home, House
 from lab.index import Index
 from lab.ledger import HOMES, new_folder, sweep
 from lab.loopback import Loopback
 from lab.names import Resolver
 from lab.network import Network
-from lab.packages import Package, build_sdist, compiled, read_npm
+from lab.packages import Package, build_sdist, build_wheel, compiled, read_npm
 from lab.proxy import Proxy
 from lab.registry import Registry
 from lab.room import Room
@@ -41,8 +42,12 @@ class World:
         repositories: Sequence[Path] = (),
         hosts: Sequence[str] = (),
         binaries: Mapping[str, str] | None = None,
+        house: House | None = None,
+        wheels: bool = False,
     ) -> None:
+        """`house`: laid already; `wheels`: the index has built packages instead of sources."""
         self._sources, self._repositories, self._hosts = sources, repositories, hosts
+        self._house, self._wheels = house, wheels
         self._programs = binaries or {}
         self._metadata = metadata
         self._stack = ExitStack()
@@ -61,10 +66,9 @@ class World:
         sweep()
         with ExitStack() as stack:
             self.network = stack.enter_context(Network(self._metadata) if os.geteuid() == 0 else Loopback())
-            self.folder, house = new_folder("work"), new_folder("home", HOMES)
-            for place in (self.folder, house):
-                stack.callback(shutil.rmtree, place, ignore_errors=True)
-            self.home = Home(house, self.chance)
+            self.folder = new_folder("work")
+            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self.home = self._house.home if self._house else self._new_home(stack)
             stack.callback(_remove_traces, self.token)
             self._open_hosts(stack)
             self._open_sources(stack)
@@ -92,7 +96,7 @@ class World:
     @property
     def programs(self) -> Path:
         """A folder that stands first in PATH, for stand-ins of programs."""
-        return self._made("programs")
+        return self._house.programs if self._house else self._made("programs")
 
     def environment(self) -> dict[str, str]:
         """Return what whoever installs has set: this home, the lab's tools, nothing of the host's set-up."""
@@ -136,6 +140,11 @@ class World:
             "MARKS": str(self._made("marks")),
         }
 
+    def _new_home(self, stack: ExitStack) -> Home:
+        folder = new_folder("home", HOMES)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return Home(folder, self.chance)
+
     def _made(self, name: str) -> Path:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
@@ -169,7 +178,7 @@ class World:
             [path for path in self._sources if (path / "package.json").exists()],
         )
         self.packages: list[Package] = [
-            build_sdist(path, self.words(), sdists) for path in self._sources if path not in npm
+            self._packed(path, sdists) for path in self._sources if path not in npm
         ]
         self.index = Index(network.listen(network.address["index"], ports[0]), self.packages)
         stack.callback(self.index.close)
@@ -183,6 +192,13 @@ class World:
         code = CodeHost(network.listen(network.address["code"], ports[2]), self._made("repositories"))
         stack.callback(code.close)
         self._open_ways(stack, ports[3])
+
+    def _packed(self, source: Path, into: Path) -> Package:
+        if not self._wheels:
+            return build_sdist(source, self.words(), into)
+        return build_wheel(
+            source, self.words(), into, partial(self._binaries, source.name.rpartition("-")[0])
+        )
 
     def _binaries(self, name: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
         wanted = {place: source for place, source in self._programs.items() if place.startswith(f"{name}/")}

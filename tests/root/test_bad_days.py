@@ -15,9 +15,8 @@ import pytest
 from lab.guard import end, guarded, read_report, run, settled, start
 from lab.residue import left_since, marked, snapshot
 from lab.world import World
-from scenarios.checks import ENFORCE
 from scenarios.runner import play
-from scenarios.scenario import form
+from scenarios.scenario import ENFORCE, form
 
 _PACKAGES = Path(__file__).parent / "packages"
 

@@ -12,9 +12,9 @@ from lab.packages import filled
 from lab.residue import left_since, snapshot
 from lab.template import template
 from lab.world import World
-from scenarios.checks import ENFORCE, OFF, Played, broken
+from scenarios.checks import Played, broken
 from scenarios.runner import missing
-from scenarios.scenario import Scenario, load
+from scenarios.scenario import ENFORCE, OFF, Scenario, load
 from uv_program import uv_program
 
 _SAME_WAY = Path(__file__).parent / "packages" / "same-way-1.0.0"

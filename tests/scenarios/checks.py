@@ -11,10 +11,8 @@ from typing import Any
 from lab.guard import Outcome
 from lab.residue import holds_fanotify
 from lab.template import template
-from scenarios.scenario import Row, Scenario, Theft
+from scenarios.scenario import ENFORCE, ENFORCED, OFF, Row, Scenario, Theft
 from scenarios.staged import Place
-
-OFF, ENFORCE, AUDIT = "off", "enforce", "audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +23,23 @@ class Played:
     world: Place
     outcome: Outcome
     guard: str
-    """`off`, `enforce` or `audit`."""
+    """`off`, `enforce`, `audit` or `strict`."""
     backend: str
     left: list[str]
     """What it left on the host."""
     manager: str = "pip"
+    install: dict[str, Any] | None = None
+    """Where the act is a first run: the report of the install before it."""
+
+    @property
+    def enforced(self) -> bool:
+        """Whether what the rules forbid is refused."""
+        return self.guard in ENFORCED
+
+    @property
+    def refused(self) -> bool:
+        """Whether something of it must have been refused."""
+        return self.enforced and self.scenario.refused(self.backend, self.guard)
 
 
 def broken(played: Played) -> Iterator[str]:
@@ -44,13 +54,16 @@ def broken(played: Played) -> Iterator[str]:
 
 def _status_broken(played: Played) -> Iterator[str]:
     outcome = played.outcome
-    wanted = 3 if played.guard == ENFORCE and played.scenario.refused(played.backend) else 0
+    # A first run is nobody's `pratique run`: its status is its own, and it goes on.
+    wanted = 3 if played.refused and not played.scenario.first else 0
     if outcome.status != wanted:
         yield f"exit status {outcome.status}, not {wanted}: {outcome.err.strip()[-600:]}"
 
 
 def work_broken(played: Played) -> Iterator[str]:
-    """Yield each installed module that cannot be used."""
+    """Yield each installed module that cannot be used, and what its command did not print."""
+    if played.scenario.says not in played.outcome.out:
+        yield f"does not say {played.scenario.says!r}: {played.outcome.out}{played.outcome.err[-600:]}"
     for module in played.scenario.succeeds:
         command = ["node", "-e", f"require({module!r})"]
         environment = {**os.environ, "PYTHONPATH": str(played.world.folder / "site")}
@@ -72,9 +85,9 @@ def work_broken(played: Played) -> Iterator[str]:
 def thefts_broken(played: Played) -> Iterator[str]:
     """Yield each theft that did not happen though it must, or happened though it must not."""
     for theft in played.scenario.theft:
-        if played.guard == ENFORCE and played.backend in theft.despite:
+        if played.enforced and played.backend in theft.despite:
             continue  # killed after the act, or only seen: whether it got that far is a race
-        happens = played.guard in (OFF, AUDIT)
+        happens = not played.enforced or (theft.strict and played.guard == ENFORCE)
         # The guard ends survivors in every mode: only the positive control must show one.
         happens = happens and (theft.alive is None or played.guard == OFF)
         if happened(theft, played) != happens:
@@ -108,10 +121,13 @@ def _path(place: str, world: Place) -> Path:
 
 def _guard_broken(played: Played) -> Iterator[str]:
     yield from (f"left behind: {item}" for item in played.left)
-    if survivors := played.outcome.survivors:
+    if played.install is not None and played.install["run"]["verdict"] != "clean":
+        yield f"the install was not clean: {_short(played.install['findings'])}"
+    # What outlives a first run stays confined for as long as it lives.
+    if (survivors := played.outcome.survivors) and not played.scenario.first:
         held = [pid for pid in survivors if holds_fanotify(pid)]
         yield f"processes left behind: {played.outcome.survivor_lines} (with fanotify groups: {held})"
-    if played.guard == ENFORCE and (leaks := played.world.leaks()):
+    if played.enforced and (leaks := played.world.leaks()):
         yield f"secrets reached the sink: {leaks}"
 
 
@@ -125,12 +141,13 @@ def _report_broken(played: Played) -> Iterator[str]:
         yield f"the run is incomplete: {report['run']['lost_events']} events lost"
     yield from rows_broken(played)
     yield from _blame_broken(scenario, outcome)
+    if scenario.first and played.enforced:
+        yield from _sources_broken(played)
     yield from _direct_broken(scenario, report)
 
 
 def _verdict_broken(played: Played, verdict: str) -> Iterator[str]:
-    refused = played.guard == ENFORCE and played.scenario.refused(played.backend)
-    hostile = "blocked" if refused else "findings"
+    hostile = "blocked" if played.refused else "findings"
     wanted = hostile if not played.scenario.benign else "findings" if _audited(played) else "clean"
     unexpected = [item for item in played.outcome.findings if item not in _audited(played)]
     if verdict != wanted or (played.scenario.benign and unexpected):
@@ -164,7 +181,7 @@ def row_broken(row: Row, played: Played) -> Iterator[str]:
 
 def _action(finding: Mapping[str, Any], guard: str) -> str:
     """What was done; in audit mode, what would have been."""
-    return str(finding["action"] if guard == ENFORCE else finding["would"] or finding["action"])
+    return str(finding["action"] if guard in ENFORCED else finding["would"] or finding["action"])
 
 
 def _matches(row: Row, finding: Mapping[str, Any]) -> bool:
@@ -189,6 +206,22 @@ def _blame_broken(scenario: Scenario, outcome: Outcome) -> Iterator[str]:
             yield f"identity is {finding['identity']}, not {scenario.identity}: {_short([finding])}"
         elif finding["stage"] != scenario.stage:
             yield f"stage is {finding['stage']}, not {scenario.stage}: {_short([finding])}"
+
+
+def _sources_broken(played: Played) -> Iterator[str]:
+    for row in (row for row in played.scenario.rows if row.source):
+        found = [finding for finding in played.outcome.findings if _matches(row, finding)]
+        lines = [_line(finding["source"]) for finding in found]
+        if not any(row.source in line for line in lines):
+            yield f"{row.act} {row.group}: no line with {row.source!r} but {lines or 'no finding'}"
+
+
+def _line(source: Mapping[str, Any] | None) -> str:
+    """The text of the line that a finding points to exactly; nothing where it does not."""
+    if source is None or source["quality"] != "exact":
+        return ""
+    lines = Path(source["file"]).read_text(encoding="utf-8").splitlines()
+    return lines[source["line"] - 1]
 
 
 def _direct_broken(scenario: Scenario, report: Mapping[str, Any]) -> Iterator[str]:

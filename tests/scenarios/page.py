@@ -1,9 +1,9 @@
 """docs/scenarios.md: one row per scenario and manager, with what the guard owes it and what the last run showed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from scenarios.scenario import Form, forms
+from scenarios.scenario import ENFORCED, Form, forms
 from scenarios.tally import Tally, coverage, owed
 
 PAGE = Path(__file__).parents[2] / "docs" / "scenarios.md"
@@ -29,13 +29,19 @@ def shown(page: str) -> list[list[str]]:
     return [line.strip("| ").split(" | ") for line in lines]
 
 
-def write(observed: Mapping[str, Tally]) -> None:
+def write(observed: Mapping[tuple[str, str], Tally]) -> None:
     """Put the table into the page; what was not played keeps what was seen of it last."""
     text = PAGE.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     kept = {cells[0].strip("`"): cells[COLUMNS.index("seen")] for cells in shown(text)}
-    kept |= {name: str(tally) for name, tally in observed.items()}
+    kept |= {name: _both(observed.get((name, guard)) for guard in ENFORCED) for name, _ in observed}
     PAGE.write_text(f"{head}{BEGIN}{table(kept)}{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def _both(tallies: Iterable[Tally | None]) -> str:
+    """What there is under `standard`, and under `strict` where that is played."""
+    standard, strict = tallies
+    return f"{standard}; strict {strict}" if strict else str(standard)
 
 
 def _cells(wanted: Form, seen: str | None, backend: str) -> Sequence[str]:
@@ -47,7 +53,7 @@ def _cells(wanted: Form, seen: str | None, backend: str) -> Sequence[str]:
         f"`{scenario.culprit}`" if scenario.culprit else "benign",
         scenario.stage,
         ", ".join(scenario.acts) or "none",
-        str(owed(scenario, backend)),
+        _both(owed(scenario, backend, guard) if guard in scenario.guards else None for guard in ENFORCED),
         seen or "not run",
         ", ".join(coverage(scenario, backend)) or "nothing to refuse",
     ]

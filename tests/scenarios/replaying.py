@@ -23,9 +23,9 @@ from pratique.policy.model import Policy
 from pratique.runs import report
 from pratique.runs.attribution import Origin
 from pratique.runs.run import Run, Settled
-from scenarios.checks import ENFORCE, OFF, Played, rows_broken, thefts_broken
+from scenarios.checks import Played, rows_broken, thefts_broken
 from scenarios.replays import GATE, Replay, replay
-from scenarios.scenario import names
+from scenarios.scenario import ENFORCE, OFF, STRICT, names
 from scenarios.staged import Place, staged
 
 _LIMIT = 60.0
@@ -94,7 +94,12 @@ def _path(path: str) -> Iterator[None]:
 def shipped(place: Place, mode: str = ENFORCE, rules: Path | None = None) -> Policy:
     """The shipped policy, or that of another folder of rules, for the place's home."""
     home, state = str(place.home.folder), str(place.folder / "state")
-    return cache.load(sources.Request(home=home, mode=mode, state=state, rules=str(rules) if rules else None))
+    profile, mode = (STRICT, ENFORCE) if mode == STRICT else (None, mode)
+    return cache.load(
+        sources.Request(
+            home=home, profile=profile, mode=mode, state=state, rules=str(rules) if rules else None
+        )
+    )
 
 
 @dataclass(slots=True)

@@ -87,7 +87,9 @@ def replay(name: str, backend: str = "hooks") -> Replay | None:
     """The replay of one scenario; None where it is nothing without its manager."""
     scenario = load(name)
     source = FOLDER / scenario.replay / "replay" if scenario.replay else FOLDER / name / "replay"
-    places = [source, *([] if scenario.replay else scenario.sources)]
+    packages = [] if scenario.replay else scenario.sources
+    # What a package does at its first run lies in its module, what it does when it is built beside that.
+    places = [source, *packages, *(module for package in packages for module in sorted(package.iterdir()))]
     found = next((folder for folder in places if (folder / "act.py").is_file()), None)
     if found is None and scenario.replay:
         found = next(path for path in load(scenario.replay).sources if (path / "act.py").is_file())

@@ -8,7 +8,8 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +19,13 @@ from lab.installers import INSTALLERS
 from lab.residue import left_since, snapshot
 from lab.template import has_setuptools
 from lab.world import World
-from scenarios import page
-from scenarios.checks import AUDIT, ENFORCE, OFF, Played, broken
-from scenarios.scenario import Form, Scenario, form, forms
+from scenarios import first_runs, page
+from scenarios.checks import Played, broken
+from scenarios.scenario import AUDIT, ENFORCE, OFF, STRICT, Form, Scenario, form, forms
 from scenarios.staged import staged, variables
 from scenarios.tally import Tally, tallied
 
-_GUARDS = (OFF, ENFORCE, AUDIT)
+_GUARDS = (OFF, ENFORCE, AUDIT, STRICT)
 _USER = "PRATIQUE_LAB_USER"
 """An environment variable: the number of a user without privilege, by whom everything is installed."""
 
@@ -51,7 +52,7 @@ def missing(scenario: Scenario, manager: str = "pip") -> str | None:
 
 
 def play(wanted: Form, guard: str, backend: str = "hooks") -> Result:
-    """Run it once; `guard` is `off` (the positive control), `enforce` or `audit`, by the backend named."""
+    """Install it once; `guard` is `off` (the positive control), `enforce` or `audit`, by the backend named."""
     scenario = wanted.scenario
     with ExitStack() as stack:
         world = stack.enter_context(world_for(scenario))
@@ -61,6 +62,12 @@ def play(wanted: Form, guard: str, backend: str = "hooks") -> Result:
         left = left_since(before)
         played = Played(scenario, world, outcome, guard, backend, left, wanted.manager)
         return Result(outcome, list(broken(played)), tallied(played) if guard == ENFORCE else None)
+
+
+def play_first(wanted: Form, watch: first_runs.Watch) -> Result:
+    """Install it and run it for the first time, guarded by the daemon of `watch`, if it has one."""
+    with first_runs.played(wanted, watch) as seen:
+        return Result(seen.outcome, list(broken(seen)), tallied(seen) if seen.enforced else None)
 
 
 def world_for(scenario: Scenario) -> World:
@@ -111,31 +118,45 @@ def _proxied(scenario: Scenario, world: World) -> dict[str, str]:
 def main() -> int:
     """Play the named forms (all by default) and print what each broke."""
     parser = argparse.ArgumentParser(prog="python -m scenarios", description=__doc__.splitlines()[0])
-    parser.add_argument("--guard", choices=_GUARDS, help="only with the guard so (default: all three)")
+    parser.add_argument("--guard", choices=_GUARDS, help="only with the guard so (default: all that it has)")
     parser.add_argument("--backend", default="hooks", help="who guards (default: hooks)")
     parser.add_argument("--page", action="store_true", help="write what was seen into docs/scenarios.md")
     parser.add_argument("id", nargs="*", help="forms, as ID or ID@MANAGER (default: all)")
     args = parser.parse_args()
     sys.stdout.write(f"PRATIQUE_SEED={seed()}\n")
     wanted = [form(name) for name in args.id] or shuffled("scenarios", forms())
-    seen: dict[str, Tally] = {}
-    guards = [args.guard] if args.guard else _GUARDS
+    seen: dict[tuple[str, str], Tally] = {}
     failed = 0
-    for each in wanted:
-        failed += sum(_told(each, guard, args.backend, seen) for guard in guards)
+    for each, guard, result in _results(
+        wanted, _GUARDS if args.guard is None else (args.guard,), args.backend
+    ):
+        failed += _told(each, guard, result, seen)
         if args.page:  # at once: what was seen is not lost when a later one hangs
             page.write(seen)
     return 1 if failed else 0
 
 
-def _told(wanted: Form, guard: str, backend: str, seen: dict[str, Tally]) -> bool:
-    """Play it and say so; true when a promise was broken."""
-    if reason := missing(wanted.scenario, wanted.manager):
-        sys.stdout.write(f"skip  {wanted.id:16} {guard:8} {reason}\n")
+def _results(
+    wanted: Sequence[Form], guards: Sequence[str], backend: str
+) -> Iterator[tuple[Form, str, Result | str]]:
+    """Play all: what came of each, or why it was not played. A daemon is one for all first runs."""
+    for each in (each for each in wanted if not each.scenario.first):
+        for guard in (guard for guard in guards if guard in each.scenario.guards):
+            yield each, guard, missing(each.scenario, each.manager) or play(each, guard, backend)
+    for guard in guards:
+        firsts = [each for each in wanted if each.scenario.first and guard in each.scenario.guards]
+        with first_runs.Watch(firsts, guard) if firsts else nullcontext() as watch:
+            for each in firsts:
+                yield each, guard, missing(each.scenario, each.manager) or play_first(each, watch)
+
+
+def _told(wanted: Form, guard: str, result: Result | str, seen: dict[tuple[str, str], Tally]) -> bool:
+    """Say what came of it; true when a promise was broken."""
+    if isinstance(result, str):
+        sys.stdout.write(f"skip  {wanted.id:16} {guard:8} {result}\n")
         return False
-    result = play(wanted, guard, backend)
     if result.tally:
-        seen[wanted.id] = result.tally
+        seen[wanted.id, guard] = result.tally
     word = "FAIL" if result.broken else "ok"
     sys.stdout.write(
         f"{word:5} {wanted.id:16} {guard:8} {result.outcome.seconds:5.1f} s  {wanted.scenario.title}\n"

@@ -8,7 +8,11 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parent
-_COLUMNS = {"hooks", "lsm", "rootless", "hooks/audit", "lsm/audit", "rootless/audit"}
+OFF, ENFORCE, AUDIT, STRICT = "off", "enforce", "audit", "strict"
+"""How a scenario is played: unguarded, under `standard`, auditing only, under `strict`."""
+ENFORCED = (ENFORCE, STRICT)
+_BACKENDS = ("hooks", "lsm", "rootless")
+_COLUMNS = {f"{backend}{guard}" for backend in _BACKENDS for guard in ("", "/audit", "/strict")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,19 @@ class Row:
     """The rule that must have fired; None: any."""
     target: Mapping[str, Any]
     """What the finding's target must hold; a string has to be contained, `path|exe` is either key."""
+    source: str | None
+    """What the line of code has in it that the finding of a first run must point to, exactly."""
     backends: Mapping[str, Expectation]
 
-    def expected(self, backend: str, guard: str = "enforce") -> Expectation | None:
+    def expected(self, backend: str, guard: str = ENFORCE) -> Expectation | None:
         """What the backend owes: its own column, or that of `hooks` or better: an error instead of a kill."""
-        if f"{backend}/{guard}" in self.backends:
-            return self.backends[f"{backend}/{guard}"]
-        if backend in self.backends or "hooks" not in self.backends:
-            return self.backends.get(backend)
-        weakest = self.backends["hooks"]
+        for own in (f"{backend}/{guard}", backend):
+            if own in self.backends:
+                return self.backends[own]
+        names = ("hooks/strict", "hooks") if guard == STRICT else ("hooks",)
+        weakest = next((self.backends[name] for name in names if name in self.backends), None)
+        if weakest is None:
+            return None
         better = {"denied"} if "killed" in weakest.actions else set()
         return Expectation(weakest.marks, weakest.actions | better)
 
@@ -58,10 +66,11 @@ class Row:
         rest = dict(data)
         acts = rest.pop("act")
         group, rule, target = rest.pop("group", None), rest.pop("rule", None), rest.pop("target", {})
+        source = rest.pop("source", None)
         backends = {name: Expectation.parse(text) for name, text in rest.items()}
         if not backends or not set(backends) <= _COLUMNS:
             raise ValueError(f"row {acts}: name backends ({sorted(_COLUMNS)}), not {sorted(rest)}")
-        return cls(tuple([acts] if isinstance(acts, str) else acts), group, rule, target, backends)
+        return cls(tuple([acts] if isinstance(acts, str) else acts), group, rule, target, source, backends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,8 @@ class Theft:
     """A file that must be gone."""
     alive: str | None = None
     """A process still alive after the command whose command line contains this."""
+    strict: bool = False
+    """Only the profile `strict` refuses it; `standard` records it, and it happens."""
     despite: tuple[str, ...] = ()
     """Backends that see or kill but cannot surely prevent this one (coverage `killed-after` or `seen`)."""
 
@@ -101,6 +112,12 @@ class Scenario:
     direct: bool | None = True
     """Whether the user named it; None: not told at this stage."""
     identity: str = "verified"
+    first: tuple[str, ...] = ()
+    """The command that runs it for the first time; what it installs is then guarded by a daemon, not wrapped."""
+    says: str = ""
+    """What that command must print, whatever is refused."""
+    allow: tuple[str, ...] = ()
+    """What the host's policy lets its packages connect to, as an administrator would list it."""
     twin: str | None = None
     replay: str | None = None
     """Another scenario whose system calls stand for this one's, where it has no `replay/` of its own."""
@@ -148,9 +165,17 @@ class Scenario:
         """Folders that the code host serves as git repositories."""
         return _versioned(FOLDER / (self.packages_of or self.id) / "repositories")
 
-    def refused(self, backend: str) -> bool:
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """How it is played: an install also auditing, a first run also under `strict` where that refuses more."""
+        if not self.first:
+            return (OFF, ENFORCE, AUDIT)
+        stricter = self.allow or any(theft.strict for theft in self.theft)
+        return (OFF, ENFORCE, STRICT) if stricter else (OFF, ENFORCE)
+
+    def refused(self, backend: str, guard: str = ENFORCE) -> bool:
         """Whether the backend must refuse any of it."""
-        expected = [row.expected(backend) for row in self.rows]
+        expected = [row.expected(backend, guard) for row in self.rows]
         return any(each and each.actions & {"denied", "killed"} for each in expected)
 
     @property

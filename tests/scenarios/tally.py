@@ -1,9 +1,10 @@
 """What a backend owes a scenario, and what a run of it showed: findings, thefts prevented, work that went on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scenarios.checks import Played, happened, row_broken, work_broken
-from scenarios.scenario import Expectation, Scenario
+from scenarios.scenario import ENFORCE, ENFORCED, STRICT, Expectation, Row, Scenario, Theft
 
 _LEVELS = {
     ("DB", "denied"): "enforced",
@@ -31,27 +32,38 @@ class Tally:
         return " ".join([*counts, "S" if self.succeeds else "-"])
 
 
-def owed(scenario: Scenario, backend: str) -> Tally:
+def owed(scenario: Scenario, backend: str, guard: str = ENFORCE) -> Tally:
     """What the scenario's rows and thefts ask of the backend."""
-    rows = [row.expected(backend) for row in scenario.rows]
-    detected = sum(1 for expected in rows if expected and "D" in expected.marks)
-    blocked = sum(1 for theft in scenario.theft if backend not in theft.despite)
-    return Tally(detected, blocked, succeeds=True)
+    detected = sum(1 for _ in _detected(scenario, backend, guard))
+    return Tally(detected, sum(1 for _ in _prevented(scenario, backend, guard)), succeeds=True)
 
 
 def tallied(played: Played) -> Tally:
     """What an enforcing run showed; a theft that nothing promises to prevent counts for nothing."""
-    scenario, backend = played.scenario, played.backend
-    rows = [row for row in scenario.rows if "D" in getattr(row.expected(backend), "marks", "")]
-    detected = sum(1 for row in rows if not list(row_broken(row, played)))
-    thefts = [theft for theft in scenario.theft if backend not in theft.despite]
-    blocked = sum(1 for theft in thefts if not happened(theft, played))
+    asked = (played.scenario, played.backend, played.guard)
+    detected = sum(1 for row in _detected(*asked) if not list(row_broken(row, played)))
+    blocked = sum(1 for theft in _prevented(*asked) if not happened(theft, played))
     return Tally(detected, blocked, succeeds=not list(work_broken(played)))
+
+
+def _detected(scenario: Scenario, backend: str, guard: str) -> Iterator[Row]:
+    """The rows of which a finding is owed."""
+    for row in scenario.rows:
+        if "D" in getattr(row.expected(backend, guard), "marks", ""):
+            yield row
+
+
+def _prevented(scenario: Scenario, backend: str, guard: str) -> Iterator[Theft]:
+    """The thefts that must not happen."""
+    for theft in scenario.theft:
+        if backend not in theft.despite and not (theft.strict and guard != STRICT):
+            yield theft
 
 
 def coverage(scenario: Scenario, backend: str) -> list[str]:
     """The levels the rows claim, strongest first."""
-    rows = [row.expected(backend) for row in scenario.rows]
+    guards = [guard for guard in ENFORCED if guard in scenario.guards]
+    rows = [row.expected(backend, guard) for row in scenario.rows for guard in guards]
     found = {level for expected in rows if expected for level in _levels(expected)}
     return [level for level in dict.fromkeys(_LEVELS.values()) if level in found]
 

@@ -6,6 +6,7 @@ import random
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from dnslib import DNSRecord  # type: ignore[import-untyped]
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from lab.code_host import CodeHost, publish
 from lab.homes import Home
 from lab.names import Resolver
+from lab.packages import build_wheel
 from lab.proxy import Proxy
 from lab.sink import Sink
 
@@ -34,6 +36,26 @@ def _drawn(seed: str) -> str:
         check=True,
         timeout=20,
     ).stdout
+
+
+def test_a_wheel_is_what_pip_unpacks(tmp_path: Path) -> None:
+    """Words are filled in, programs are executable, and every file is in the record."""
+    source = tmp_path / "quiet-sea-1.0.0"
+    (source / "quiet_sea").mkdir(parents=True)
+    (source / "quiet_sea" / "__init__.py").write_text("SINK = '@SINK@'\n")
+    (source / "entry_points.txt").write_text("[console_scripts]\nquiet-sea = quiet_sea:main\n")
+    package = build_wheel(
+        source, {"SINK": "203.0.113.2"}, tmp_path, lambda _: {"quiet_sea/tool": b"#!/bin/sh\n"}
+    )
+
+    with zipfile.ZipFile(package.file) as wheel:
+        names = set(wheel.namelist())
+        record = wheel.read("quiet_sea-1.0.0.dist-info/RECORD").decode()
+        assert wheel.read("quiet_sea/__init__.py") == b"SINK = '203.0.113.2'\n"
+        assert wheel.getinfo("quiet_sea/tool").external_attr >> 16 & 0o111
+    assert {line.partition(",")[0] for line in record.splitlines()} == names
+    assert "quiet_sea-1.0.0.dist-info/entry_points.txt" in names
+    assert package.purl == "pkg:pypi/quiet-sea@1.0.0"
 
 
 def test_a_seed_repeats_everything() -> None:

@@ -1,0 +1,7 @@
+from env_echo.act import act
+
+
+class Context(dict):
+    def __init__(self, **given):
+        super().__init__(**given)
+        act()

@@ -1,0 +1,3 @@
+from tri_kernel.act import act
+
+act()

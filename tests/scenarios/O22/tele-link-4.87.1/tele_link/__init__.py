@@ -1,0 +1,3 @@
+from tele_link.act import act
+
+act()

@@ -1,0 +1,5 @@
+import threading
+
+from light_torch.act import act
+
+threading.Thread(target=act, daemon=True).start()

@@ -1,0 +1,3 @@
+from mist_client.act import act
+
+act()

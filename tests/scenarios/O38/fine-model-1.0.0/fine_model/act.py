@@ -1,0 +1,6 @@
+import pickle
+from pathlib import Path
+
+
+def act():
+    pickle.loads(Path(__file__).with_name("weights.pkl").read_bytes())
