@@ -1,5 +1,7 @@
 """The guard around every further manager: a theft is refused and named, its honest twin installs clean."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import python_house
 from clients import client
 from lab.demands import demand
 from lab.guard import Outcome, guarded, run
+from lab.installers import INSTALLERS
 from lab.packages import filled
 from lab.registry import Registry
 from lab.world import World
@@ -150,3 +153,35 @@ def test_the_honest_twin_is_clean(guard: None, yard: Yard) -> None:
     assert (outcome.status, _refused(outcome)) == (0, []), outcome.out + outcome.err
     if yard.stage == "script":
         assert next(iter(Path(yard.mine).rglob("clean-hands/done")), None) is not None
+
+
+@pytest.mark.parametrize("hooked", [True, False], ids=["hooked", "twin"])
+def test_code_inside_a_manager_is_told(guard: None, lab: None, hooked: bool) -> None:
+    """A file that brings code into the manager itself is named by a rule; without it there is nothing to say."""
+    demand(None if client("pnpm") else "pnpm could not be fetched once")
+    with World([]) as world, Registry() as registry:
+        yard = _node("pnpm", world, registry)
+        if hooked:
+            (yard.mine / ".pnpmfile.cjs").write_text("module.exports = { hooks: {} }\n")
+        outcome = yard.add("clean-hands")
+
+    assert outcome.status == 0, outcome.err
+    assert ("manager.mixed" in {finding["rule"] for finding in outcome.findings}) is hooked
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["unlisted", "twin"])
+def test_a_script_that_the_project_s_list_does_not_let_run(guard: None, lab: None, listed: bool) -> None:
+    """Npm runs it all the same, with a warning: the finding names the package. On the list it is none."""
+    demand(INSTALLERS["npm"].missing())
+    with World([]) as world, Registry() as registry:
+        yard = _node("pnpm", world, registry)  # the same project, for another manager
+        allowed = {"clean-hands" if listed else "somebody-else": True}
+        manifest = {"name": "mine", "version": "1.0.0", "allowScripts": allowed}
+        (yard.mine / "package.json").write_text(json.dumps(manifest))
+        report = world.folder / "report.json"
+        command = [str(shutil.which("npm")), "install", "--registry", registry.url, "clean-hands"]
+        outcome = run(guarded(command, report), world.environment(), yard.mine, report)
+    found = [finding["package"] for finding in outcome.findings if finding["rule"] == "script.unapproved"]
+
+    assert outcome.status == 0, outcome.err
+    assert found == ([] if listed else ["pkg:npm/clean-hands@1.0.0"])

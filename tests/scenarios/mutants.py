@@ -26,6 +26,8 @@ BLIND = {
     "ring.use": "the filter answers every ring as a kernel without them does, and says nothing of it",
 }
 """Rules that say nothing on `hooks`; a row says so, and their samples are all that tests them here."""
+OF_MANAGERS = ("manager.mixed", "script.unapproved")
+"""Rules about managers themselves: no replay has one, so `tests/root/test_managers.py` plays them with real ones."""
 _STAGES = {stage.word: stage for stage in Stage}
 _ACTS = {act.word: act for act in Act}
 

@@ -1,11 +1,12 @@
 """The scenario files: each attack can fail and has a twin, the catalogue is covered, and the page says the truth."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from scenarios import page
-from scenarios.mutants import BLIND, default_rules, spoken_for
+from scenarios.mutants import BLIND, OF_MANAGERS, default_rules, spoken_for
 from scenarios.replays import replay, replays
 from scenarios.scenario import ENFORCED, STRICT, Scenario, forms, load, names
 from scenarios.tally import owed
@@ -56,11 +57,14 @@ def test_it_installs_something(scenario: Scenario) -> None:
 
 
 def test_every_default_rule_is_spoken_for() -> None:
-    """Each rule has a scenario that would miss it; the blind ones are named in a row."""
+    """Each rule has a scenario that would miss it; the blind ones are named in a row, two in a test of managers."""
     spoken = {rule for each in replays() for rule in spoken_for(each.scenario)}
     rows = {row.rule for scenario in _ALL for row in scenario.rows}
 
-    assert set(default_rules()) - spoken == set(BLIND)
+    told = (Path(__file__).parents[1] / "root" / "test_managers.py").read_text(encoding="utf-8")
+
+    assert set(default_rules()) - spoken == {*BLIND, *OF_MANAGERS}
+    assert all(f'"{rule}"' in told for rule in OF_MANAGERS)
     assert rows >= set(BLIND)
 
 
