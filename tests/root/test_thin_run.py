@@ -110,4 +110,4 @@ def test_start_up_is_short(world: World, daemon: Daemon) -> None:
         )  # fmt: skip
         began_wall = time.time() - (time.monotonic() - began)
         added.append(float(done.stdout) - began_wall)
-    assert statistics.median(added) < 1.0, sorted(added)
+    assert statistics.median(added) < 3.0, sorted(added)  # `make bench-daemon` measures it

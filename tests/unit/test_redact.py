@@ -110,11 +110,11 @@ def test_any_text_can_be_redacted_twice(given: str) -> None:
 )
 def test_hostile_text_cannot_stall_it(piece: str) -> None:
     """A megabyte made for the patterns is cut and done with in a moment."""
-    began = time.monotonic()
+    began = time.process_time()
     redact.text(piece * 300_000)
     redact.path(piece * 300_000)
 
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_canaries_reach_no_output() -> None:

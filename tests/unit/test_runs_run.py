@@ -337,13 +337,13 @@ def test_adding_is_cheap() -> None:
     event = sample.acted(
         4121, Act.FILE_READ, Action.DENY, {"path": "/a"}, rule="read-secrets", level=Level.ENFORCED
     )
-    began = time.monotonic()
+    began = time.process_time()
     for _ in range(50_000):
         run.add(event)
     summary = run.summary()
 
     assert summary.findings[0].count == 50_000
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_run_ids_are_ulids() -> None:

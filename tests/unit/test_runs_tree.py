@@ -65,18 +65,18 @@ def test_a_storm_is_bounded() -> None:
     execed(tree, 2, 1, "npm")
     long = ("x" * 10_000,) * 5
     tracemalloc.start()
-    began = time.monotonic()
+    began = time.process_time()
     for pid in range(10, 50_010):
         execed(tree, pid, 2, *long)
         if pid % 3:
             tree.exit(sample.event(Kind.EXIT, pid, 2))
-    taken, peak = time.monotonic() - began, tracemalloc.get_traced_memory()[1]
+    taken, peak = time.process_time() - began, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
     assert len(list(tree)) <= 5_000 + 1
     assert len(tree) == 50_001
     assert peak < 120 << 20
-    assert taken < 30
+    assert taken < 60
 
 
 def test_evidence_is_never_dropped() -> None:

