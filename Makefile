@@ -60,8 +60,9 @@ test-rootless: setup ## the tests that guard without privilege (anybody; root be
 races: setup ## the races against the supervisor in full: 20 000 tries each
 	PRATIQUE_TRIES=20000 timeout --kill-after=10 1800 $(BIN)/pytest -m rootless tests/rootless/test_races.py
 
-test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; one table (root)
+test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; writes docs/parity.md (root)
 	PRATIQUE_KERNELS=all $(kernel_tests)
+	PYTHONPATH=tests $(BIN)/python -m kernels.parity
 
 test-each-kernel: setup setup-kernels
 	$(kernel_tests)
