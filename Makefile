@@ -68,8 +68,9 @@ parity: setup ## every scenario for each tier of rootless, by a user without pri
 	for tier in 2 3 4; do PYTHONPATH=tests PRATIQUE_LAB_USER=$$(id -u nobody) PRATIQUE_ROOTLESS_TIER=$$tier \
 	$(BIN)/python -m scenarios --backend rootless --guard enforce $(PARITY) || exit 1; done
 
-test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; one table (root)
+test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; writes docs/parity.md (root)
 	PRATIQUE_KERNELS=all $(kernel_tests)
+	PYTHONPATH=tests $(BIN)/python -m kernels.parity
 
 test-each-kernel: setup setup-kernels
 	$(kernel_tests)

@@ -47,6 +47,13 @@ def test_pins_refuse_without_the_daemon(seen: dict[str, Any]) -> None:
     """After SIGKILL what was labelled is still refused, others read, the next daemon takes over; no pin remains."""
     assert seen["pinned"] > 30
     assert (seen["guarded"], seen["killed"], seen["again"]) == ("0", "0", "0"), seen["said"]
+    assert seen["between"] == "0", seen["said"]
     assert seen["unlabelled"] == "canary"
     assert (seen["status"], seen["left"]) == (0, [])
     assert "1 runs taken over" in seen["said"]
+
+
+def test_an_upgrade_frees_nobody(seen: dict[str, Any]) -> None:
+    """Other programs keep other tables: what the old ones labelled ends before they are let go."""
+    assert seen["upgraded"] is False
+    assert "1" not in str(seen["between"])

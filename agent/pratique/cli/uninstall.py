@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     if os.geteuid() != 0:
         raise UsageError("only root ends the guard of a host", "sudo pratique uninstall")
     from pratique.backends import pins  # noqa: PLC0415 (`--help` needs none of it)
+    from pratique.backends.lsm.pins import end_of_daemon  # noqa: PLC0415
     from pratique.daemon import places, systemd  # noqa: PLC0415
 
     here = places.default()
@@ -29,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     # A second daemon, with places of its own, is nobody's service.
     removed = str(here.runtime) == places.RUNTIME and systemd.remove(systemd.FOLDER)
     _end()  # in case the service manager was quicker
+    end_of_daemon(here.pins)
     pins.unmount(here.pins)
     shutil.rmtree(here.runtime, ignore_errors=True)
     if args.purge:

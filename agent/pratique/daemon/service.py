@@ -169,12 +169,18 @@ class Service:
             self.backend.leave()
             journal.say("handed over: what refuses stays in force for the next daemon")
             return
-        self._prover.join(_PROOF_SECONDS)  # it would leave its decoys behind
+        self._await_proof()
         self.backend.finish()
         self.flights.take(self.backend.events(0))
         self.flights.finish()
         self.backend.close()
         journal.say("the guard has ended")
+
+    def _await_proof(self) -> None:
+        """It would leave its decoys behind. Events are carried on: a silent agent is ended by its guardian."""
+        deadline = time.monotonic() + _PROOF_SECONDS
+        while self._prover.is_alive() and time.monotonic() < deadline:
+            self.flights.take(self.backend.events(POLL_SECONDS))
 
     def _end(self, number: int, _frame: object) -> None:
         self._ending = "hand over" if number == signal.SIGTERM else "end"

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pratique import resources
+from pratique.backends.lsm.backend import attachment
+from pratique.backends.lsm.programs import OBJECTS
 from pratique.daemon import client
 from pratique.errors import PratiqueError
 
@@ -107,6 +110,21 @@ def read_since() -> str:
     return "".join(sorted(set(LOG.read_text()))) if LOG.exists() else ""
 
 
+def handed_over(daemon: subprocess.Popen, seen: dict[str, object]) -> subprocess.Popen:
+    """Have the next daemon, of another version, take over; what was labelled before does not outlive its guard."""
+    daemon.terminate()
+    daemon.wait()
+    seen["between"] = read_since()
+    with (resources.probes() / OBJECTS[attachment()]).open("ab") as programs:
+        programs.write(b"\0")  # the same programs, by another name
+    following = start()
+    time.sleep(2)
+    LOG.unlink(missing_ok=True)
+    time.sleep(2)
+    seen["upgraded"] = LOG.exists()
+    return following
+
+
 def refusals(stage: str) -> list[dict[str, Any]]:
     """What the kept reports say was refused in a stage."""
     reports = [json.loads(path.read_text()) for path in _STATE.glob("runs/*.json")]
@@ -120,7 +138,7 @@ def refusals(stage: str) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Install and import under the daemon; kill it; start the next; end that; import once more, unguarded."""
+    """Install and import under the daemon; kill it, end it, upgrade it; import once more, unguarded."""
     lay()
     daemon = start()
     seen: dict[str, object] = {"backend": asked("status").get("daemon", {}).get("backend")}
@@ -135,6 +153,7 @@ def main() -> None:
     seen["unlabelled"] = SECRET.read_text()
     daemon = start()
     seen["again"] = read_since()
+    daemon = handed_over(daemon, seen)
     daemon.send_signal(signal.SIGINT)
     seen["status"] = daemon.wait()
     seen["taken"] = sorted(path.name for path in ROOT.glob("taken-*"))

@@ -4,7 +4,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from pratique.backends import libbpf
@@ -46,10 +47,10 @@ def abandoned() -> Iterator[Path]:
                 yield path
 
 
-def labelled(pinned: Path) -> list[int]:
+def labelled(pinned: Path, name: str = "labels") -> list[int]:
     """Processes that are still under the guard of an abandoned run."""
     try:
-        labels = libbpf.pinned(pinned / "labels")
+        labels = libbpf.pinned(pinned / name)
     except OSError:
         return []
     try:
@@ -69,16 +70,24 @@ def clean_up() -> list[str]:
     """End what abandoned runs left behind, then their programs; one line for each thing done."""
     done = []
     for pinned in abandoned():
-        done += [f"process {pid} ended" for pid in _end(pinned)]
+        done += [f"process {pid} ended" for pid in _end(partial(labelled, pinned))]
         remove(pinned)
         done.append(f"{pinned} removed")
     return done
 
 
-def _end(pinned: Path) -> list[int]:
+def end_of_daemon(kept: Path, but: str = "") -> None:
+    """End what is labelled by what a daemon keeps in a folder, in each version of it `but` one: it goes next."""
+    with contextlib.suppress(OSError):
+        for version in kept.iterdir():
+            if version.name != but:
+                _end(partial(labelled, version, "map-labels"))
+
+
+def _end(labelled: Callable[[], list[int]]) -> list[int]:
     ended: dict[int, None] = {}
     deadline = time.monotonic() + _END_SECONDS
-    while (alive := labelled(pinned)) and time.monotonic() < deadline:
+    while (alive := labelled()) and time.monotonic() < deadline:
         for pid in alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -12,7 +12,9 @@ from pratique.backends.base import HostBackend
 from pratique.backends.hooks.guardian import Guardian
 from pratique.backends.host_wide import HostWide
 from pratique.backends.lsm.backend import LsmBackend, attachment
+from pratique.backends.lsm.pins import end_of_daemon
 from pratique.backends.lsm.programs import OBJECTS
+from pratique.backends.pins import Pins
 from pratique.errors import GuardError
 from pratique.model import Event
 from pratique.policy.model import Policy
@@ -28,11 +30,17 @@ class WholeHost(HostWide, LsmBackend):
     def _before_threads(self) -> None:
         """The guardian holds the gate of fresh code, and ends the guard if nobody takes over."""
         fds = self._probes.fds()
+        links = [fd for name, fd in fds.items() if name not in ("labels", "begun")]
         self._guardian = Guardian(
-            self._fresh.gate, fds["labels"], self._run, begun=fds["begun"], needed=False
+            self._fresh.gate, fds["labels"], self._run, links, begun=fds["begun"], needed=False
         )
         self._guardian.start()
         self._opened.append(self._guardian.release)
+
+    def _retire_others(self, pins: Pins) -> None:
+        """The trees of another version end first: without its programs nobody would refuse them anything."""
+        end_of_daemon(self._folder, but=self._version())
+        super()._retire_others(pins)
 
     def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
         """The kernel answers at once: there is no wait in which the opener could be looked at."""
