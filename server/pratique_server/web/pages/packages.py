@@ -49,6 +49,7 @@ def show(request: Request, review: Reviewing, connection: Asking, purl: Purl, ag
         "compared": len(earlier),
         "blocks": decided.blocks_of(connection, known["name"]),
         "said": _said(connection, numbers[chosen]),
+        "digests": beside.digests(connection, numbers[chosen]),
     }
     return review.page(request, "package.html", context)
 
