@@ -6,11 +6,14 @@ import pytest
 
 from lab.chance import shuffled
 from lab.demands import demand
+from scenarios.checks import NO_LINE
 from scenarios.first_runs import Watch
 from scenarios.runner import missing, play_first
 from scenarios.scenario import ENFORCE, OFF, STRICT, Form, forms
 
 _ALL = shuffled("first runs", [wanted for wanted in forms() if wanted.scenario.first])
+_TWICE = [wanted for wanted in _ALL if any(row.source for row in wanted.scenario.rows)]
+"""A stack is read within 0.3 s or not at all: where a line is wanted, a busy machine has a second try."""
 _STRICTER = [wanted for wanted in _ALL if STRICT in wanted.scenario.guards]
 
 
@@ -28,7 +31,7 @@ def unwatched(lab: None) -> Iterator[Watch]:
 @pytest.fixture(scope="module")
 def watched(guard: None) -> Iterator[Watch]:
     """A daemon under `standard`; it leaves nothing behind."""
-    with Watch(_ALL, ENFORCE) as made:
+    with Watch([*_ALL, *_TWICE], ENFORCE) as made:
         yield made
         assert made.close() == []
 
@@ -36,7 +39,7 @@ def watched(guard: None) -> Iterator[Watch]:
 @pytest.fixture(scope="module")
 def strictly_watched(guard: None) -> Iterator[Watch]:
     """A daemon under `strict`; it leaves nothing behind."""
-    with Watch(_STRICTER, STRICT) as made:
+    with Watch([*_STRICTER, *_TWICE], STRICT) as made:
         yield made
         assert made.close() == []
 
@@ -62,4 +65,7 @@ def test_strict(strictly_watched: Watch, wanted: Form) -> None:
 def _expect(wanted: Form, watch: Watch) -> None:
     demand(missing(wanted.scenario, wanted.manager))
 
-    assert play_first(wanted, watch).broken == [], watch.log
+    broken = play_first(wanted, watch).broken
+    if broken and all(line.startswith(NO_LINE) for line in broken):
+        broken = play_first(wanted, watch).broken
+    assert broken == [], watch.log

@@ -14,6 +14,9 @@ from lab.template import template
 from scenarios.scenario import ENFORCE, ENFORCED, OFF, Row, Scenario, Theft
 from scenarios.staged import Place
 
+NO_LINE = "no line"
+"""How a promise begins that the daemon does not give on a machine that is too busy to read a stack in 0.3 s."""
+
 
 @dataclass(frozen=True, slots=True)
 class Played:
@@ -213,7 +216,7 @@ def _sources_broken(played: Played) -> Iterator[str]:
         found = [finding for finding in played.outcome.findings if _matches(row, finding)]
         lines = [_line(finding["source"]) for finding in found]
         if not any(row.source in line for line in lines):
-            yield f"{row.act} {row.group}: no line with {row.source!r} but {lines or 'no finding'}"
+            yield f"{NO_LINE} with {row.source!r} for {row.act} {row.group} but {lines or 'no finding'}"
 
 
 def _line(source: Mapping[str, Any] | None) -> str:

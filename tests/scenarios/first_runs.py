@@ -26,7 +26,7 @@ from scenarios.scenario import ENFORCE, OFF, STRICT, Form, Scenario
 from scenarios.staged import staged, variables
 from uv_program import uv_program
 
-_PATIENCE = 20
+_PATIENCE = 40
 _EVERYWHERE = [{"PREBUILT": address} for address in everywhere("prebuilt")]
 """A policy is read before the lab's addresses are drawn."""
 

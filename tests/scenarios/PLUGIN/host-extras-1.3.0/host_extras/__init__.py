@@ -1,0 +1,7 @@
+from host_extras.act import act
+
+act()
+
+
+def register():
+    return "extras"
