@@ -5,7 +5,7 @@ import ctypes
 import hashlib
 import os
 import select
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pratique import resources
@@ -17,7 +17,7 @@ from pratique.backends.hooks.mirrors import OFF, CBeginnings
 from pratique.backends.pins import Pins
 from pratique.errors import GuardError
 from pratique.model import Event
-from pratique.policy.model import Policy
+from pratique.policy.model import Allow, Policy
 from pratique.words import Actor, Stage
 
 
@@ -35,6 +35,7 @@ class WholeHost(HooksBackend):
         self._wait.register(self._bell, select.EPOLLIN)
         self._fresh = Fresh(self._probes.label_of, self._first_run, self._in_scope, self.wake)
         self._opened.append(self._fresh.stop)
+        self._guard.postpone(self._fresh.is_ungranted)
         self._fresh.start()
         # Last: an earlier agent's guardian lets go of its file marks when it sees this.
         self._probes.begin_runs(scope.users)
@@ -70,6 +71,11 @@ class WholeHost(HooksBackend):
     def unfollow(self, purl: str) -> None:
         """Take the marks off."""
         self._fresh.unfollow(purl)
+
+    def grant(self, origin: int, allows: Sequence[Allow]) -> None:
+        """As ever; whoever waited for it goes on."""
+        super().grant(origin, allows)
+        self._fresh.granted(origin)
 
     def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
         """Let `hold` look at who is refused an open; process `reader`, which it looks with, is no first run."""
