@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from lab.daemon import Daemon, as_user, environment, hand_to_user, user_venv
 from lab.guard import PRATIQUE, Outcome, guarded
 from lab.world import World
+from pratique.backends.base import FreshOpened
+from pratique.backends.hooks.fresh import Fresh
 from pratique.daemon import client
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120, method="thread")]
@@ -122,6 +125,22 @@ def test_several_packages_are_candidates(world: World, daemon: Daemon) -> None:
     assert world.leaks() == []
     assert found["package"] is None
     assert set(found["candidates"]) == {_THIEF, "pkg:pypi/calm-sea@1.0.0"}
+
+
+def test_what_a_package_may_is_in_force_before_it_is_asked(lab: None) -> None:
+    """An SDK reads its credentials right after its import: it waits until the main loop has granted them."""
+    label: Any = SimpleNamespace(origin=7)
+    fresh = Fresh(lambda pid: label if pid == 1 else None, lambda *_: 1, lambda _: True, lambda: None)
+    try:
+        fresh._tell(FreshOpened("began", 1, 1, 7, ("pkg:pypi/x@1",), "/x.py"))
+        fresh.granted(7)
+        assert fresh.is_ungranted(1)  # the grant was for what had been opened before
+        assert not fresh.is_ungranted(2)
+        assert len(fresh.opened()) == 1
+        fresh.granted(7)
+        assert not fresh.is_ungranted(1)
+    finally:
+        fresh.stop()
 
 
 def test_an_honest_first_run_is_clean(world: World, daemon: Daemon) -> None:

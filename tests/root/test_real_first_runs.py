@@ -15,6 +15,7 @@ from lab.daemon import Daemon, as_user, environment, hand_to_user, user_venv
 from lab.demands import demand
 from lab.guard import Outcome
 from lab.world import World
+from uv_program import uv_program
 
 _ALL = os.environ.get("PRATIQUE_REAL") == "all"
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900 if _ALL else 230, method="thread")]
@@ -76,6 +77,8 @@ print(notebook.cells[0].outputs[0].text)
 """
 _CHECKS = "def test_it(tmp_path):\n    assert tmp_path.exists()\n"
 _OFF = "PRATIQUE_REAL=all runs it"
+_PIP_MOST = 10
+_INDEX = ("PIP_", "UV_", "SSL_CERT_")
 
 
 @pytest.fixture
@@ -126,7 +129,8 @@ def test_popular_node_tools_are_left_alone(world: World, daemon: Daemon) -> None
     npm = shutil.which("npm")
     demand(None if npm else "npm is not here")
     settings = Path("/etc/npmrc")
-    configured = {"npm_config_globalconfig": str(settings)} if settings.exists() else {}
+    configured = {name: value for name, value in os.environ.items() if name.startswith("NODE_EXTRA")}
+    configured |= {"npm_config_globalconfig": str(settings)} if settings.exists() else {}
     hand_to_user(world)
     done = as_user(world, [str(npm), "install", *_NODE], configured, world.project, limit=300)
     demand(None if done.status == 0 else f"no registry: {done.err[-300:]}")
@@ -138,9 +142,11 @@ def test_popular_node_tools_are_left_alone(world: World, daemon: Daemon) -> None
 
 
 def _install(world: World, house: Path, daemon: Daemon, packages: list[str]) -> None:
-    names = ("PIP_CERT", "PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
-    configured = {name: value for name, value in os.environ.items() if name in names}
+    configured = {name: value for name, value in os.environ.items() if name.startswith(_INDEX)}
+    configured.pop("PIP_CONFIG_FILE", None)
     command = [str(house / "bin" / "pip"), "install", "-q", *packages]
+    if len(packages) > _PIP_MOST and (uv := uv_program()):  # pip takes minutes for a hundred
+        command = [str(uv), "pip", "install", "-q", "--python", str(house / "bin" / "python"), *packages]
     done = as_user(world, command, {**configured, "PIP_CONFIG_FILE": "/etc/pip.conf"}, limit=600)
     demand(None if done.status == 0 else f"no package index: {done.err[-300:]}")
     daemon.settled(1, 60)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import select
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pratique.backends import numbers
@@ -17,7 +17,7 @@ from pratique.backends.kernel import KernelBackend
 from pratique.backends.pins import Pins
 from pratique.errors import GuardError
 from pratique.model import Event
-from pratique.policy.model import Policy
+from pratique.policy.model import Allow, Policy
 from pratique.words import Actor, Stage
 
 
@@ -53,7 +53,7 @@ class HostWide(KernelBackend):
         return self._run
 
     def _before_threads(self) -> None:
-        """The last moment to fork."""
+        """Fresh code is not answered for yet: the last moment to fork, and to say what else waits for it."""
 
     def _attached(self) -> None:
         self._run = self._probes.beginnings().adopt(self._run)
@@ -72,6 +72,11 @@ class HostWide(KernelBackend):
     def end_install(self, first: int) -> None:
         """It is."""
         self._fresh.end_install(first)
+
+    def grant(self, origin: int, allows: Sequence[Allow]) -> None:
+        """As ever; whoever waited for it goes on."""
+        super().grant(origin, allows)
+        self._fresh.granted(origin)
 
     def follow(self, trees: Iterable[FreshTree], next_origin: Callable[[], int]) -> None:
         """Mark fresh code."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pratique.backends.hooks.appearances import Appearances, Appeared
 from pratique.backends.hooks.gate import Gate, Hold, Judge, Labelled
@@ -91,6 +91,10 @@ class FileGuard:
     def hold_refusals(self, hold: Hold) -> None:
         """Ask `hold` before a refusal is answered."""
         self._gate.hold = hold
+
+    def postpone(self, waits: Callable[[int], bool]) -> None:
+        """Let an opener wait for as long as `waits(pid)`."""
+        self._gate.postpone = lambda pid, _path: waits(pid)
 
     def start(self) -> None:
         """Answer from now on, then mark; `GuardError` and nothing left behind if marking fails as a whole.

@@ -38,6 +38,7 @@ _BEGINS = (Actor.COMMAND, Actor.PROJECT)
 _SITE = ""
 """Stands for no package: something in a folder that an install writes to."""
 _LEARNING_SECONDS = 1.0
+_GRANTING_SECONDS = 1.0
 
 
 class _Index:
@@ -108,6 +109,8 @@ class Fresh:
         """First process of an install → the folders it may write to."""
         self._ended: dict[int, float] = {}
         self._seen: dict[int, set[str]] = {}
+        self._ungranted: dict[int, float] = {}
+        """Origins of which it is not known yet what their packages may, and since when."""
         self._index = _Index()
         self._gate = Gate(self._judge, lambda _pid: False)  # a defect of ours refuses nobody
         self._gate.index = self._index  # type: ignore[assignment]
@@ -175,6 +178,23 @@ class Fresh:
     def forget(self, origin: int) -> None:
         """The run of this origin has ended."""
         self._seen.pop(origin, None)
+        self._ungranted.pop(origin, None)
+
+    def granted(self, origin: int) -> None:
+        """What the packages of the origin may is in force, unless more of them were opened since."""
+        if all(opened.origin != origin for opened in tuple(self._opened)):
+            self._ungranted.pop(origin, None)
+
+    def is_ungranted(self, pid: int) -> bool:
+        """Whether an opener's packages are known but what they may is not yet in force; for a second at most.
+
+        A cloud SDK reads its own credentials right after its import: the main loop may not have been there yet.
+        """
+        if not self._ungranted:
+            return False
+        label = self._label_of(pid)
+        since = self._ungranted.get(label.origin) if label else None
+        return since is not None and time.monotonic() - since < _GRANTING_SECONDS
 
     def _judge(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> bool:
         label = self._label_of(pid)
@@ -222,6 +242,8 @@ class Fresh:
 
     def _tell(self, opened: FreshOpened) -> None:
         self._opened.append(opened)
+        if opened.what != "refused":
+            self._ungranted.setdefault(opened.origin, time.monotonic())
         self._wake()
 
     def _mark_directory(self, path: str, purl: str) -> None:

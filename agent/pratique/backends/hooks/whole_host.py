@@ -16,6 +16,9 @@ class WholeHost(HostWide, HooksBackend):
     def _version(self) -> str:
         return hashlib.sha256((resources.probes() / "hooks.bpf.o").read_bytes()).hexdigest()[:32]
 
+    def _before_threads(self) -> None:
+        self._guard.postpone(self._fresh.is_ungranted)
+
     def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
         """Let `hold` look at who is refused an open; process `reader`, which it looks with, is no first run."""
         self._fresh.exempt = frozenset({reader})
