@@ -19,7 +19,7 @@
     const layer = (label, colour) => ({ label, fill: style(colour), stroke: style(colour), width: 0, paths: bars, points: { show: false } });
     const axis = { stroke: style("--quiet"), grid: { stroke: style("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
     plot = new uPlot({
-      width: box.clientWidth, height: 160, padding: [8, 0, 0, 0],
+      width: box.clientWidth, height: 160, padding: [8, 8, 0, 0],
       cursor: { show: false }, legend: { show: false },
       scales: { x: { time: false, range: [-0.6, days.length - 0.4] }, y: { range: (_, low, high) => [0, Math.max(high * 1.1, 4)] } },
       axes: [
