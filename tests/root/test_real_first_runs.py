@@ -1,6 +1,6 @@
 """Real popular packages, installed and first run under the daemon: no refusal, not even of a cloud SDK.
 
-`make test` runs a few; `make real-first-runs` (or `PRATIQUE_REAL=all`) some thirty.
+`make test` runs a few; `make real-first-runs` (or `PRATIQUE_REAL=all`) some thirty, of which google-auth still fails.
 """
 
 import os

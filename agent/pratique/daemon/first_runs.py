@@ -70,10 +70,16 @@ class FirstRuns:
     def take(self) -> None:
         """Turn what the gate saw into runs."""
         noted = self._backend.opened()
-        # A program that imports forty packages joins forty times: only the last word counts.
-        joined = {opened.origin: opened for opened in noted if opened.what == "joined"}
-        for opened in [*(each for each in noted if each.what != "joined"), *joined.values()]:
-            {"began": self._began, "joined": self._joined, "refused": self._refused}[opened.what](opened)
+        # A program that imports forty packages joins forty times: only the last word counts, also of one that
+        # has just begun, for its opens wait until this is granted.
+        last = {opened.origin: opened for opened in noted if opened.what != "refused"}
+        for opened in noted:
+            if opened.what == "refused":
+                self._refused(opened)
+            elif opened.what == "began":
+                self._begin(opened)
+        for opened in last.values():
+            self._joined(opened)
 
     def ended(self, flight: Flight) -> None:
         """A first run has ended: without a refusal it counts for its packages."""
@@ -98,11 +104,9 @@ class FirstRuns:
             self.resume()
         return known
 
-    def _began(self, opened: FreshOpened) -> None:
-        flight = self._flights.of(opened.run)
-        if flight is None:
-            flight = self._flights.begun(opened.pid, opened.run, words_of(opened.pid, "cmdline"))
-        self._know(flight, opened)
+    def _begin(self, opened: FreshOpened) -> None:
+        if self._flights.of(opened.run) is None:
+            self._flights.begun(opened.pid, opened.run, words_of(opened.pid, "cmdline"))
 
     def _joined(self, opened: FreshOpened) -> None:
         flight = self._flights.of(opened.run)
