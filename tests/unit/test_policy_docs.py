@@ -25,7 +25,7 @@ def test_the_policy_file_shown_is_one() -> None:
     policy = compile_policy([*shipped_texts(), Text("/p.toml", "user", True, text.encode())])
 
     assert policy.env_strip == ("*_TOKEN",)
-    assert policy.blocks[0].package == "pkg:npm/evil@1.2.3"
+    assert policy.blocks[0].package == "pkg:npm/evil@>=1.2,<1.4"
     assert policy.rule("policy.deny-1").explain == "why"
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from clients import client
 from pip_tracer import Tree
+from pratique.managers import match, patterns
 from pratique.managers.base import Stopped
+from pratique.managers.pipx.manager import Pipx
 from pratique.words import Actor, Quality, Stage
 from python_house import KINDS, House, house_in
 
@@ -84,3 +86,23 @@ def test_a_start_up_file_of_the_environment_is_its_package_s_first_run(house: Ho
     asked = [settled for child, settled in tree.seen if str(sites[0].parents[2]) in child.argv[0]]
     assert asked
     assert Actor.HELPER not in {settled.actor for settled in asked}
+
+
+@pytest.mark.parametrize(
+    ("exe", "handed"),
+    [
+        ("/home/user/.local/bin/uv", True),
+        ("/home/user/.local/share/pipx/venvs/evil/bin/uv", False),
+        ("/home/user/.cache/pipx/1/bin/uv", False),
+    ],
+)
+def test_pipx_becomes_uv_but_no_program_of_that_name_that_it_installed(exe: str, handed: bool) -> None:
+    """`pipx run evil` ends in evil's program, and that may be called uv."""
+    pipx = Pipx()
+    manager = Stopped(7, ("/v/bin/python", "/v/bin/pipx", "run", "evil"), "/", "", {"HOME": "/home/user"})
+    request = pipx.request(pipx._arguments(manager.argv), manager)
+    child = Stopped(7, (exe, "tool", "run", "evil"), "/", exe, manager.environment)
+    found = match(child.argv, patterns())
+    assert found is not None
+
+    assert pipx.hands_over(child, found, request) is handed

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pratique.managers.base import Context, Stopped
+from pratique.managers.base import Context, Pattern, Stopped
 from pratique.managers.node.arguments import Arguments
 from pratique.managers.pip.arguments import name_of
 from pratique.managers.python.family import PythonFamily, Request
@@ -37,6 +37,11 @@ class Pipx(PythonFamily):
         if request.arguments.verb not in self.facts.run:
             return None
         return first_run(child, context, request.names, self._homes(request))
+
+    def hands_over(self, child: Stopped, found: Pattern, request: Request) -> bool:
+        """To uv, a program of its own, unless that lies where pipx puts packages: one may come with such a name."""
+        kept = any(child.exe.startswith(f"{home}/") for home in self._homes(request))
+        return not found.interpreters and not kept
 
     def _homes(self, request: Request) -> tuple[str, ...]:
         said = request.environment

@@ -84,6 +84,10 @@ class PythonFamily:
         """The program of a package's that the command ends in; None if it is none."""
         return None
 
+    def hands_over(self, child: Stopped, found: Pattern, request: Request) -> bool:
+        """Whether it becomes another manager itself; what it becomes at the end is rather what was asked for."""
+        return False
+
     # --- Manager --------------------------------------------------------------------------------
 
     def patterns(self) -> tuple[Pattern, ...]:
@@ -97,7 +101,7 @@ class PythonFamily:
         memory.asking.discard(child.pid)  # it executes: what is remembered of its number was another image
         by_manager = context.parent.pid == context.manager.pid
         inherited = lifecycle(child, context)
-        if by_manager and not inherited and self._is_nested(child, context):
+        if by_manager and not inherited and self._is_nested(child, context, request):
             return Settlement(
                 Actor.MANAGER, Stage.RESOLVE, reason=f"a package manager that {self.name} starts"
             )
@@ -149,11 +153,13 @@ class PythonFamily:
             return self._build(child, context, memory, request)
         return self._probe(child, context, memory) or self.command(child, context, request)
 
-    def _is_nested(self, child: Stopped, context: Context) -> bool:
+    def _is_nested(self, child: Stopped, context: Context, request: Request) -> bool:
         found = managers.match(child.argv, managers.patterns())
-        named = found is not None and found.manager in self.facts.nested
-        named = named and child.pid != context.manager.pid  # what it becomes at the end is what was asked for
-        return named and not any(map(context.written_by_package, (child.exe, *child.argv[:2])))
+        if found is None or found.manager not in self.facts.nested:
+            return False
+        if child.pid == context.manager.pid and not self.hands_over(child, found, request):
+            return False
+        return not any(map(context.written_by_package, (child.exe, *child.argv[:2])))
 
     def _is_version(self, child: Stopped, context: Context) -> bool:
         named = basename(child.argv[0]) in self.facts.nested if child.argv else False
