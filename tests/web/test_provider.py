@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -157,7 +158,8 @@ def test_behind_a_proxy_that_ends_tls(store: Store, tmp_path: Path, trusted: str
         await serving.stop()
         return answer
 
-    answer = asyncio.run(sign_in())
+    with ThreadPoolExecutor(1) as aside:  # where browsers are driven, a loop runs in this thread
+        answer = aside.submit(lambda: asyncio.run(sign_in())).result(30)
     assert answer.status_code == 303
     (line,) = [each for each in answer.headers.get_list("set-cookie") if each.startswith(f"{cookie}=")]
     assert ("Secure" in line) is bool(trusted)
