@@ -25,15 +25,15 @@ setup: $(STAMPS)/system $(VENV)/.installed probes ## install what is missing, bu
 demo: setup ## a story in under a minute: a clean install, the same with a thief, and what the guard says
 	@PYTHONPATH=tests $(BIN)/python -m $(DEMO)
 
-test: setup check ## everything: collector, pages in a browser, without privilege, in booted kernels, as root
-	@if [ "$$(id -u)" != 0 ]; then $(MAKE) --no-print-directory test-rootless; $(not_run); else $(as_root); fi
+test: setup ## everything: collector, pages in a browser, without privilege, in booted kernels, as root
+	@if [ "$$(id -u)" != 0 ]; then $(MAKE) --no-print-directory check test-rootless; $(not_run); else $(as_root); fi
 
 # Packages first, one after the other: two installers would meet. A kernel is emulated by one thread: the other
 # processor does the rest meanwhile.
 define as_root
 	$(MAKE) --no-print-directory setup-browser setup-kernels; $(postgres); \
 	$(MAKE) --no-print-directory test-each-kernel >.cache/kernels.log 2>&1 & kernels=$$!; \
-	failed=0; $(MAKE) --no-print-directory test-server test-browser test-rootless || failed=$$?; \
+	failed=0; $(MAKE) --no-print-directory check test-server test-browser test-rootless || failed=$$?; \
 	wait $$kernels || failed=$$?; cat .cache/kernels.log; [ $$failed = 0 ]; \
 	$(MAKE) --no-print-directory test-root
 endef
