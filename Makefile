@@ -55,7 +55,7 @@ test-root: setup ## the tests that load probes and refuse acts (root)
 scenarios: setup ## play every scenario with the guard off, on and auditing; writes docs/scenarios.md (root)
 	PYTHONPATH=tests $(BIN)/python -m scenarios --page
 
-real-first-runs: setup ## some thirty real packages, installed and first run under the daemon: no refusal (root; fetches)
+real-first-runs: setup ## some thirty real packages, installed and first run under the daemon: fails where one is refused (root; fetches)
 	PRATIQUE_REAL=all PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m root -v tests/root/test_real_first_runs.py
 
 test-rootless: setup ## the tests that guard without privilege (anybody; root becomes a throw-away user)
