@@ -12,10 +12,11 @@ STAMPS := .cache/make
 # The story of `make demo`, and what the benchmark is asked (`make bench BENCH="--rounds 11"`).
 DEMO := lab.demo
 BENCH :=
+FUZZ :=
 
 .PHONY: help setup system probes demo test check test-server test-browser test-rootless test-root scenarios races \
-	real-first-runs setup-browser setup-kernels parity test-kernels test-each-kernel screenshots vendor bench bench-daemon bench-collector \
-	storm proto clean
+	real-first-runs setup-browser setup-kernels parity test-kernels test-each-kernel screenshots vendor \
+	bench bench-daemon bench-collector fuzz storm proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +32,7 @@ test: setup ## everything: collector, pages in a browser, without privilege, in 
 # Packages first, one after the other: two installers would meet. A kernel is emulated by one thread: the other
 # processor does the rest meanwhile.
 define as_root
-	$(MAKE) --no-print-directory setup-browser setup-kernels; $(postgres); \
+	export PRATIQUE_MUST_RUN=1; $(MAKE) --no-print-directory setup-browser setup-kernels; $(postgres); \
 	$(MAKE) --no-print-directory test-each-kernel >.cache/kernels.log 2>&1 & kernels=$$!; \
 	failed=0; $(MAKE) --no-print-directory check test-server test-browser test-rootless || failed=$$?; \
 	wait $$kernels || failed=$$?; cat .cache/kernels.log; [ $$failed = 0 ]; \
@@ -50,13 +51,13 @@ test-server: setup ## the collector on a PostgreSQL that is really started, and 
 	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 900 $(BIN)/pytest -m services --timeout 300 tests/server
 
 test-root: setup ## the tests that load probes and refuse acts (root)
-	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m root tests
+	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m "root and not many" tests
 
 scenarios: setup ## play every scenario with the guard off, on and auditing; writes docs/scenarios.md (root)
 	PYTHONPATH=tests $(BIN)/python -m scenarios --page
 
 real-first-runs: setup ## some thirty real packages, installed and first run under the daemon: fails where one is refused (root; fetches)
-	PRATIQUE_REAL=all PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m root -v tests/root/test_real_first_runs.py
+	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest -m many -v tests/root/test_real_first_runs.py
 
 test-rootless: setup ## the tests that guard without privilege (anybody; root becomes a throw-away user)
 	timeout --kill-after=10 900 $(BIN)/pytest -m rootless tests/rootless
@@ -94,6 +95,9 @@ storm: setup ## one real theft among 200,000 opens and 20,000 forks: found, coun
 
 bench-daemon: setup ## what the daemon costs a host: idle, start, first import, restart; writes docs/daemon.md (root)
 	PYTHONPATH=tests $(BIN)/python -m bench.daemon
+
+fuzz: setup ## every parser of bytes from the wire, ten minutes of processor time each (FUZZ="--seconds 60 columns" for some)
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
 
 bench-collector: setup ## what the collector carries, and how fast it answers; writes docs/collector.md
 	PYTHONPATH=tests $(BIN)/python -m fleet.bench $(BENCH)

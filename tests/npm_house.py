@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from lab.demands import demand
 from lab.registry import Registry
 from pip_tracer import Tree, trace
 from pratique.managers.base import Stopped
@@ -82,6 +81,7 @@ class Lab:
 
 def lab_in(folder: Path) -> Iterator[Lab]:
     """Everything one test needs, below a folder."""
+    demand(None if NPM else "there is no npm")
     with Registry() as registry:
         yield Lab(Path(os.path.realpath(folder)), registry)
 
@@ -102,8 +102,7 @@ def of(tree: Tree, folder: str) -> Settlement:
 
 def repository(lab: Lab, **manifest: Any) -> str:
     """A git repository of a package; its URL as a dependency."""
-    if GIT is None:
-        pytest.skip("no git here")
+    demand(None if GIT else "there is no git")
     where = lab.write("code", {"name": "esbuild", "version": "9.9.9", **manifest})
     commit(where)
     return f"git+file://{where}"

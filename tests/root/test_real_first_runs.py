@@ -1,6 +1,6 @@
 """Real popular packages, installed and first run under the daemon: no refusal, not even of a cloud SDK.
 
-`make test` runs a few; `make real-first-runs` (or `PRATIQUE_REAL=all`) some thirty, of which google-auth still fails.
+`make test` runs a few; `make real-first-runs` (the mark `many`) some thirty, of which google-auth still fails.
 """
 
 import os
@@ -17,8 +17,7 @@ from lab.guard import Outcome
 from lab.world import World
 from uv_program import uv_program
 
-_ALL = os.environ.get("PRATIQUE_REAL") == "all"
-pytestmark = [pytest.mark.root, pytest.mark.timeout(900 if _ALL else 230, method="thread")]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(230, method="thread")]
 
 _FEW = {
     "requests": "import requests; print(requests.__version__)",
@@ -76,7 +75,6 @@ nbclient.NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
 print(notebook.cells[0].outputs[0].text)
 """
 _CHECKS = "def test_it(tmp_path):\n    assert tmp_path.exists()\n"
-_OFF = "PRATIQUE_REAL=all runs it"
 _PIP_MOST = 10
 _INDEX = ("PIP_", "UV_", "SSL_CERT_")
 
@@ -113,7 +111,8 @@ def test_popular_packages_are_left_alone(world: World, house: Path, daemon: Daem
     _expect_no_refusal(daemon, 2 + len(_FEW))
 
 
-@pytest.mark.skipif(not _ALL, reason=_OFF)
+@pytest.mark.many
+@pytest.mark.timeout(900, method="thread")
 def test_many_popular_packages_are_left_alone(world: World, house: Path, daemon: Daemon) -> None:
     """Cloud SDKs, test plugins with workers, a notebook with its kernel, tools: each first run goes unrefused."""
     _install(world, house, daemon, [*_MANY, *_TOOLS])
@@ -123,7 +122,8 @@ def test_many_popular_packages_are_left_alone(world: World, house: Path, daemon:
     _expect_no_refusal(daemon, 3 + len(_MANY))
 
 
-@pytest.mark.skipif(not _ALL, reason=_OFF)
+@pytest.mark.many
+@pytest.mark.timeout(900, method="thread")
 def test_popular_node_tools_are_left_alone(world: World, daemon: Daemon) -> None:
     """Compilers, formatters and a cloud SDK's credentials, by bin shim and by require."""
     npm = shutil.which("npm")

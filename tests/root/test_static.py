@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.demands import demand
 from pratique.backends import found, landlock, proof, syscalls
 from pratique.backends.base import Command, Host
 from pratique.backends.coverage import ROWS
@@ -293,8 +294,7 @@ TOOLS: Sequence[tuple[str, str, str]] = [
 @pytest.mark.parametrize(("tool", "script", "expected"), TOOLS)
 def test_real_tools_work(home: Home, tool: str, script: str, expected: str) -> None:
     """Shells, compilers, git, node and Python's process pools never notice."""
-    if shutil.which(tool) is None:
-        pytest.skip(f"no {tool} here")
+    demand(None if shutil.which(tool) else f"there is no {tool}")
 
     status, said = home.run(script)
 
@@ -345,8 +345,7 @@ def test_older_landlock_holds_what_it_can(
     home: Home, monkeypatch: pytest.MonkeyPatch, abi: int, gaps: int, memory: str
 ) -> None:
     """Without scopes an empty domain still shuts outsiders' memory, and renames between directories work."""
-    if syscalls.landlock_abi() < abi:
-        pytest.skip("no such Landlock here")
+    demand("this kernel's Landlock is older" if syscalls.landlock_abi() < abi else None)
     monkeypatch.setattr(syscalls, "landlock_abi", lambda: abi)
     ruleset, told = landlock.domain()
     if ruleset is not None:

@@ -1,12 +1,12 @@
 """One store of each kind, and one PostgreSQL for the whole session."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fleet import postgres
+from lab.demands import demand
 from pratique_server.store.store import Store, open_all
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.services)]
@@ -15,10 +15,7 @@ BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.services)]
 @pytest.fixture(scope="session")
 def server() -> Iterator[postgres.Postgres]:
     """A PostgreSQL that was really started."""
-    if postgres.programs() is None:
-        if os.environ.get("PRATIQUE_MUST_RUN"):
-            pytest.fail("PostgreSQL is not installed")
-        pytest.skip("PostgreSQL is not installed")
+    demand(None if postgres.programs() else "PostgreSQL is not installed")
     with postgres.running() as started:
         yield started
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clients import client
+from lab.demands import demand
 from lab.registry import Registry
 from node_house import House, environment
 from pip_tracer import trace
@@ -20,8 +21,7 @@ _PINNED = {"yarn-1": "yarn@1.22.22", "pnpm": "pnpm@10.20.0"}
 @pytest.fixture(params=_PINNED)
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """A project that pins a manager, which corepack has fetched."""
-    if client("corepack") is None or client(request.param) is None:
-        pytest.skip("corepack could not be fetched once")
+    demand(None if client("corepack") and client(request.param) else "corepack could not be fetched once")
     with Registry() as served:
         made = House(request.param, Path(os.path.realpath(tmp_path)), served)
         made.project("top", packageManager=_PINNED[request.param], pnpm={"onlyBuiltDependencies": ["top"]})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clients import client
+from lab.demands import demand
 from lab.registry import Registry, integrity
 from node_house import ASK, KINDS, SCRIPT, House
 from pip_tracer import Tree
@@ -19,8 +20,7 @@ from pratique.words import Actor, Quality, Stage
 @pytest.fixture(params=KINDS)
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """Everything one test needs, for each manager."""
-    if client(request.param) is None:
-        pytest.skip(f"{request.param} could not be fetched once")
+    demand(None if client(request.param) else f"{request.param} could not be fetched once")
     with Registry() as registry:
         yield House(request.param, Path(os.path.realpath(tmp_path)), registry)
 
@@ -140,10 +140,9 @@ def test_a_lock_file_raises_no_name(house: House) -> None:
     assert ("pkg:npm/good@1.0.0", Quality.VERIFIED) not in _packages(tree) or not ran_evil
 
 
+@pytest.mark.parametrize("house", [name for name, kind in KINDS.items() if kind.fetch], indirect=True)
 def test_a_fetched_program_is_a_first_run(house: House) -> None:
     """What the manager fetches only to run it is its package's first run, verified."""
-    if not house.kind.fetch:
-        pytest.skip("it fetches no program to run it")
     house.project("tool")
     tool = {"name": "tool", "version": "2.0.0", "bin": {"tool": "cli.js"}}
     house.registry.add(tool, {"cli.js": "#!/usr/bin/env node\nconsole.log('at your service')\n"})
@@ -172,8 +171,7 @@ def test_a_fetched_program_is_a_first_run(house: House) -> None:
 )
 def test_yarn_s_own_shell_gives_nobody_another_name(tmp_path: Path, script: str) -> None:
     """A script may choose where and how the next command starts: then it is neither verified nor the project's."""
-    if client("yarn-4") is None:
-        pytest.skip("yarn 4 could not be fetched once")
+    demand(None if client("yarn-4") else "yarn 4 could not be fetched once")
     with Registry() as registry:
         house = House("yarn-4", Path(os.path.realpath(tmp_path)), registry)
         house.project(scripts={"postinstall": "node own.js"})
@@ -211,8 +209,7 @@ def test_code_inside_the_manager_is_known(house: House) -> None:
 
 def test_a_program_fetched_by_yarn_has_no_helpers(tmp_path: Path) -> None:
     """A script of what `yarn dlx` installs is no helper either, whatever it sets."""
-    if client("yarn-4") is None:
-        pytest.skip("yarn 4 could not be fetched once")
+    demand(None if client("yarn-4") else "yarn 4 could not be fetched once")
     with Registry() as registry:
         house = House("yarn-4", Path(os.path.realpath(tmp_path)), registry)
         (house.top / "home" / ".yarnrc.yml").write_text("enableScripts: true\n")

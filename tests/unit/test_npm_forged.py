@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.registry import Registry, integrity, packed
-from npm_house import NPM, SCRIPT, Lab, again, commit, lab_in, of, only, repository
+from npm_house import SCRIPT, Lab, again, commit, lab_in, of, only, repository
 from pratique.managers.base import Stopped
 from pratique.words import Actor, Quality
-
-pytestmark = pytest.mark.skipif(NPM is None, reason="no npm here")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.demands import demand
 from pratique.backends.hooks.tokens import LIMIT, tokens
 from pratique.managers import match, patterns
 from pratique.managers.node.arguments import name_of, place_in
@@ -87,8 +88,7 @@ def test_the_verbs_are_npm_s_own() -> None:
     """No alias of an installing verb that the npm of this host knows is missing from the data."""
     npm = shutil.which("npm")
     node = shutil.which("node")
-    if npm is None or node is None:
-        pytest.skip("no npm here")
+    demand(None if npm and node else "there is no npm")
     listed = Path(npm).resolve().parents[1] / "lib" / "utils" / "cmd-list.js"
     words = [node, "-p", f"JSON.stringify(require({str(listed)!r}).aliases)"]
     said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=20).stdout

@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 from lab.registry import Registry, integrity
-from npm_house import NPM, NPX, SCRIPT, Lab, again, lab_in, of, only, repository
+from npm_house import NPX, SCRIPT, Lab, again, lab_in, of, only, repository
 from pip_tracer import trace
 from pratique.words import Actor, Quality, Stage
-
-pytestmark = pytest.mark.skipif(NPM is None, reason="no npm here")
 
 
 @pytest.fixture

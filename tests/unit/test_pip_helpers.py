@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.demands import demand
 from pratique.managers.base import Context, Stopped
 from pratique.managers.pip.manager import Pip
 from pratique.words import Actor
@@ -26,8 +27,7 @@ def _judge(child: Stopped, parent: Stopped = MANAGER, written: Iterable[str] = (
 
 def _real(program: str) -> str:
     found = next((f"{top}/{program}" for top in ("/usr/bin", "/bin") if Path(top, program).exists()), None)
-    if found is None:
-        pytest.skip(f"no {program} here")
+    demand(None if found else f"there is no {program}")
     return os.path.realpath(found)
 
 

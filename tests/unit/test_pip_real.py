@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.demands import demand
 from pip_tracer import Tree, trace
 from pratique.managers.pip.manager import Pip
 from pratique.words import Actor, Quality, Stage
@@ -187,8 +188,7 @@ def test_an_archive_by_path_is_claimed(python: str, place: Path) -> None:
 
 def test_a_git_requirement_is_cloned_by_helpers(python: str, place: Path) -> None:
     """Git and its sub-programs are helpers in the new clone; what is built from it is package code."""
-    if not Path("/usr/bin/git").exists():
-        pytest.skip("no git here")
+    demand(None if Path("/usr/bin/git").exists() else "there is no git")
     git = ["/usr/bin/git", "-C", str(place / "mine"), "-c", "user.name=x", "-c", "user.email=x@x.test"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"], ["tag", "v1"]):
         subprocess.run([*git, *words], check=True, timeout=20)

@@ -9,6 +9,7 @@ import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fuzz import examples
 from pratique.api import columns
 from pratique.api.columns import Row, Shape
 from pratique.api.v1 import events_pb2
@@ -70,7 +71,8 @@ def _decoded(raw: bytes, records: int) -> columns.Columns:
     return columns.decode(_frame(raw), records, len(raw))
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.wire("columns")
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=300), st.integers(-1, MOST_RECORDS + 1), st.integers(-1, 600))
 def test_any_bytes_are_refused_or_read(payload: bytes, records: int, raw_size: int) -> None:
     """Whatever a host sends, the answer is columns or a `WireError`."""
@@ -80,7 +82,8 @@ def test_any_bytes_are_refused_or_read(payload: bytes, records: int, raw_size: i
         return
 
 
-@settings(max_examples=500, deadline=None)
+@pytest.mark.wire("columns")
+@settings(max_examples=examples(500), deadline=None)
 @given(st.binary(max_size=300), st.integers(1, 40))
 @example(b"\x08\x01", 1)
 def test_any_message_is_refused_or_read(raw: bytes, records: int) -> None:
@@ -108,7 +111,8 @@ MESSAGES = st.builds(
 )
 
 
-@settings(max_examples=800, deadline=None)
+@pytest.mark.wire("columns")
+@settings(max_examples=examples(800), deadline=None)
 @given(MESSAGES, st.integers(1, 4))
 def test_any_columns_are_refused_or_whole(message: events_pb2.Columns, records: int) -> None:
     """Columns of wrong length, references to nowhere and numbers without bounds never come out as rows."""
@@ -121,7 +125,8 @@ def test_any_columns_are_refused_or_whole(message: events_pb2.Columns, records: 
     assert all(0 <= row.pid < 2**32 and 0 <= row.time_us < 2**62 for row in rows)
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.wire("columns")
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(ROWS, min_size=1, max_size=5), st.data())
 def test_a_flipped_bit_is_refused_or_read(rows: list[Row], data: st.DataObject) -> None:
     """A damaged payload does not bring the reader down."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzz import examples
 from pratique.api import names
 from pratique.api.tokens import JoinToken
 from pratique.api.wire import WireError
@@ -21,7 +22,8 @@ def test_tokens_are_read_back(secret: bytes, authority: bytes) -> None:
     assert token.secret_digest == hashlib.sha256(secret).hexdigest()
 
 
-@settings(deadline=None)
+@pytest.mark.wire("join token")
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text(max_size=220))
 def test_any_text_is_a_token_or_refused(text: str) -> None:
     """A mistyped token gives one error, and never another one's meaning."""
@@ -67,7 +69,8 @@ def test_other_names_are_refused(uri: str) -> None:
         names.host_of(uri, "fleet.example")
 
 
-@settings(deadline=None)
+@pytest.mark.wire("name of a host")
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_names_a_host_or_none(uri: str) -> None:
     """Names come from certificates that others made."""

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.demands import demand
 from pratique import resources
 from pratique.backends.hooks import capability, mirrors, records, syscalls, tokens
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell
@@ -65,8 +66,11 @@ MIRRORS = {
 def btf() -> list[dict[str, Any]]:
     """The types of the layout object."""
     path = resources.probes() / "layout.bpf.o"
-    if shutil.which("bpftool") is None or not path.exists():
-        pytest.skip("needs bpftool and compiled probes (make -C probes)")
+    demand(
+        None
+        if shutil.which("bpftool") and path.exists()
+        else "bpftool or compiled probes are missing (make -C probes)"
+    )
     shown = subprocess.run(
         ["bpftool", "-j", "btf", "dump", "file", str(path)], capture_output=True, check=True, timeout=30
     )

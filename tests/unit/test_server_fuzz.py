@@ -1,10 +1,6 @@
-"""Bytes from the wire, as hostile hosts would make them: refused in words, or stored; nothing else may happen.
-
-`PRATIQUE_FUZZ=12000 pytest --timeout 0 tests/unit/test_server_fuzz.py` tries so many examples for each.
-"""
+"""Bytes from the wire, as hostile hosts would make them: refused in words, or stored; nothing else may happen."""
 
 import hashlib
-import os
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet import hosts
+from fuzz import examples
 from pratique.api import columns, wire
 from pratique.api.v1 import events_pb2, telemetry_pb2
 from pratique_server.config import address
@@ -28,9 +25,6 @@ from pratique_server.store.enrolment import Certificate
 from pratique_server.store.records import Outcome
 from pratique_server.store.store import Store, open_all
 
-if "PRATIQUE_FUZZ" in os.environ:
-    settings.register_profile("long", max_examples=int(os.environ["PRATIQUE_FUZZ"]), deadline=None)
-    settings.load_profile("long")
 GOOD = hosts.last(1, events=20).SerializeToString()
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 NUMBERS = st.integers(0, (1 << 64) - 1)
@@ -62,7 +56,8 @@ def _taken(store: Store, request: telemetry_pb2.PutBatchRequest) -> None:
     assert store.writer.write([batch])[0] in Outcome
 
 
-@settings(deadline=None)
+@pytest.mark.wire("batch")
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_flipped_bytes(store: Store, data: st.DataObject) -> None:
     """A good batch with some of its bytes changed."""
@@ -86,7 +81,8 @@ def _accepts(reader: Any, message: events_pb2.Columns, records: int) -> bool:
     return True
 
 
-@settings(deadline=None)
+@pytest.mark.wire("columns")
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_what_is_stored_can_be_read(data: st.DataObject) -> None:
     """The check at the door and the reader agree on every payload: nothing is stored that cannot be read later."""
@@ -114,7 +110,8 @@ def test_what_is_stored_can_be_read(data: st.DataObject) -> None:
     assert _accepts(columns.check, message, records) == _accepts(columns.decode, message, records)
 
 
-@settings(deadline=None)
+@pytest.mark.wire("batch")
+@settings(max_examples=examples(100), deadline=None)
 @given(payload=st.binary(max_size=400), records=st.integers(0, 9_000), size=st.integers(0, 1 << 25))
 def test_any_payload(store: Store, payload: bytes, records: int, size: int) -> None:
     """Payloads that are no payloads, also inside a good frame."""
@@ -124,7 +121,8 @@ def test_any_payload(store: Store, payload: bytes, records: int, size: int) -> N
         _taken(store, request)
 
 
-@settings(deadline=None)
+@pytest.mark.wire("batch")
+@settings(max_examples=examples(100), deadline=None)
 @given(
     texts=st.lists(TEXT, min_size=9, max_size=9),
     numbers=st.lists(NUMBERS, min_size=5, max_size=5),
@@ -146,7 +144,8 @@ def test_any_envelope(store: Store, texts: list[str], numbers: list[int], when: 
     _taken(store, request)
 
 
-@settings(deadline=None)
+@pytest.mark.wire("state of a host")
+@settings(max_examples=examples(100), deadline=None)
 @given(name=TEXT, observed=SIGNED, spool=NUMBERS, act=st.integers(-5, 500))
 def test_any_state_of_a_host(store: Store, name: str, observed: int, spool: int, act: int) -> None:
     """What a host says of itself is kept, whatever it says."""
@@ -156,7 +155,8 @@ def test_any_state_of_a_host(store: Store, name: str, observed: int, spool: int,
     store.enrolment.tell("host", _facts(told, 1), [])
 
 
-@settings(deadline=None)
+@pytest.mark.wire("certificate of a host")
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(max_size=600))
 def test_any_certificate(data: bytes) -> None:
     """A certificate that is none names nobody."""
@@ -166,7 +166,8 @@ def test_any_certificate(data: bytes) -> None:
             identity.read(shown, "pratique.internal")
 
 
-@settings(deadline=None)
+@pytest.mark.wire("certificate request")
+@settings(max_examples=examples(100), deadline=None)
 @given(data=st.data())
 def test_any_certificate_request(authority: Authority, data: st.DataObject) -> None:
     """A request that was tampered with gives no certificate, or one for the key that signed it."""
@@ -176,7 +177,8 @@ def test_any_certificate_request(authority: Authority, data: st.DataObject) -> N
         assert authority.for_host(bytes(good), "spiffe://pratique.internal/host/a").chain
 
 
-@settings(deadline=None)
+@pytest.mark.wire("package URL")
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text(max_size=80))
 def test_any_package_url(text: str) -> None:
     """Splitting never fails, and loses nothing of the name."""

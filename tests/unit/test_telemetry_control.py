@@ -4,10 +4,12 @@ import time
 import tomllib
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector_double import Collector
+from fuzz import examples
 from pratique.api.v1 import control_pb2
 from pratique.model import Identity
 from pratique.policy import allows, cache, sources
@@ -101,7 +103,8 @@ def test_a_block_is_stronger_than_the_policy_beside_it(tmp_path: Path) -> None:
     assert _pushed(place) == ['profile = "strict"\n', ""]
 
 
-@settings(deadline=None)
+@pytest.mark.wire("document from the collector")
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.sampled_from([("purl", "package"), ("digest", "digest"), ("host_name", "host")]),
     st.text(min_size=1, max_size=60),

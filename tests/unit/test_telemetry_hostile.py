@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from collector_double import Authority
+from fuzz import examples
 from pratique.api.v1 import control_pb2, enrolment_pb2, telemetry_pb2
 from pratique.errors import UsageError
 from pratique.policy.load import load_toml
@@ -48,7 +49,8 @@ def _syntax(path: Path, data: bytes) -> None:
     load_toml(path.name, data)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=_SLOW)
+@pytest.mark.wire("document from the collector")
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=_SLOW)
 @given(documents=st.lists(DOCUMENTS, max_size=4))
 def test_any_document_is_taken_or_refused(
     documents: list[control_pb2.Document],
@@ -77,7 +79,8 @@ def test_any_document_is_taken_or_refused(
         )
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.wire("answer of the collector")
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.binary(max_size=200),
     st.sampled_from(
@@ -104,7 +107,8 @@ KEY, CSR = certificates.fresh()
 CHAIN = Authority().pem
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.wire("certificate from the collector")
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.one_of(st.binary(max_size=300), st.binary(max_size=300).map(lambda data: _pem(data, "CERTIFICATE")))
 )
@@ -119,7 +123,8 @@ def test_any_certificate_is_checked_or_refused(data: bytes) -> None:
 @pytest.mark.filterwarnings(
     "ignore::cryptography.utils.CryptographyDeprecationWarning"
 )  # of what it will refuse
-@settings(max_examples=200, deadline=None)
+@pytest.mark.wire("certificate from the collector")
+@settings(max_examples=examples(200), deadline=None)
 @example(43, 43)
 @given(st.integers(0, len(CHAIN) - 1), st.integers(0, 255))
 def test_a_damaged_certificate_is_refused(place: int, byte: int) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.demands import demand
 from pip_tracer import Tree, trace
 from pratique.managers.base import Stopped
 from pratique.managers.uv.keys import index_key
@@ -60,8 +61,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     """Serve the directory on loopback while the test runs."""
     uv = uv_program()
-    if uv is None:
-        pytest.skip("uv could not be fetched once")
+    demand(None if uv else "uv could not be fetched once")
     handler = partial(_Silent, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -129,8 +129,7 @@ def test_archives_from_elsewhere_are_claimed(place: Place) -> None:
 
 def test_a_git_requirement_is_cloned_by_helpers(place: Place) -> None:
     """Git and its sub-programs are helpers; what is built from the checkout is package code."""
-    if not Path("/usr/bin/git").exists():
-        pytest.skip("no git here")
+    demand(None if Path("/usr/bin/git").exists() else "there is no git")
     mine = place.top / "mine"
     mine.mkdir()
     for file, text in project("mine").items():

@@ -1,6 +1,5 @@
 """The review pages of a real application, and a browser to look at them with."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from playwright.sync_api import Browser
 from fleet import browser as browsers
 from fleet.browser import Desk
 from fleet.sites import Site, site_in
+from lab.demands import demand
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +36,7 @@ def empty(tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The distribution's Chromium."""
-    if browsers.program() is None:
-        if os.environ.get("PRATIQUE_MUST_RUN"):
-            pytest.fail("Chromium is not installed")
-        pytest.skip("Chromium is not installed")
+    demand(None if browsers.program() else "Chromium is not installed")
     with browsers.started() as started:
         yield started
 

@@ -211,8 +211,11 @@ class Fresh:
             self._join(pid, label, purls, path)
         return True
 
-    def _is_being_learned(self, pid: int, path: str) -> bool:
+    def _is_being_learned(self, pid: int, path_of: Callable[[], str]) -> bool:
         """Whether an install that wrote here has ended and its records are still being read; a second at most."""
+        if not self._installs:
+            return False
+        path = path_of()
         above = path.rpartition("/")[0]
         ended = [
             first

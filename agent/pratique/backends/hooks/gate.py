@@ -54,8 +54,9 @@ class Gate:
         self.failures = 0
         self.hold: Hold | None = None
         """Takes over the answer to a refusal, or does not: somebody wants to look at the opener first."""
-        self.postpone: Callable[[int, str], bool] | None = None
-        """Whether this opener is to wait a little: it is asked again, by pid and path, until the answer is no."""
+        self.postpone: Callable[[int, Callable[[], str]], bool] | None = None
+        """Whether this opener is to wait a little: it is asked again until the answer is no. By pid and a reader of
+        the path, which costs a system call: most openers are known not to wait by their pid alone."""
         self._parked: list[fanotify.Event] = []
         self.answered = 0
         self.refused = 0
@@ -126,7 +127,7 @@ class Gate:
         if len(self._parked) >= fanotify.EVENTS_PER_READ:  # their descriptors' numbers must stay low
             return False
         try:
-            return self.postpone(event.pid, _path(event.fd, os.fstat(event.fd)))
+            return self.postpone(event.pid, lambda: _path(event.fd, os.fstat(event.fd)))
         except Exception as error:  # noqa: BLE001 (then it is answered now)
             self.errors.append(error)
             return False
