@@ -70,13 +70,10 @@ parity: setup ## every scenario for each tier of rootless, by a user without pri
 	$(BIN)/python -m scenarios --backend rootless --guard enforce $(PARITY) || exit 1; done
 
 test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; writes docs/parity.md (root)
-	PRATIQUE_KERNELS=all $(kernel_tests)
-	PYTHONPATH=tests $(BIN)/python -m kernels.parity
+	PYTHONPATH=tests $(BIN)/python -m kernels
 
 test-each-kernel: setup setup-kernels
-	$(kernel_tests)
-
-kernel_tests = PRATIQUE_MUST_RUN=1 timeout --kill-after=10 7200 $(BIN)/pytest -m kernels -s tests/kernels
+	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 7200 $(BIN)/pytest -m kernels -s tests/kernels
 
 test-browser: setup setup-browser ## the review pages in the distribution's Chromium
 	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 1800 $(BIN)/pytest tests/web

@@ -49,8 +49,9 @@ def _missing() -> str | None:
 def built() -> tuple[Path, dict[str, Path]]:
     """The image, and each kernel by its name."""
     demand(_missing())
-    kernels = {kernel.name: images.kernel(kernel) for kernel in _MATRIX.kernels}
-    return images.image(_MATRIX, kernels.values()), kernels
+    with images.alone():
+        kernels = {kernel.name: images.kernel(kernel) for kernel in _MATRIX.kernels}
+        return images.image(_MATRIX, kernels.values()), kernels
 
 
 @pytest.fixture(

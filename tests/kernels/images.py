@@ -1,5 +1,6 @@
 """Kernels and root file systems, fetched or built once and kept under `.cache/kernels` by what they hold."""
 
+import fcntl
 import hashlib
 import os
 import re
@@ -7,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from kernels.matrix import Kernel, Matrix
@@ -42,6 +44,15 @@ _MODULES = (
 
 class ImageError(Exception):
     """An image cannot be made here; the message says what is missing."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """What is kept for all kernels is made and changed by one process at a time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def kernel(wanted: Kernel) -> Path:

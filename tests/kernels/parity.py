@@ -43,9 +43,10 @@ class Parity:
 
     def keep(self) -> None:
         """For the page; what was not booted now stays as it was seen last."""
-        kept = json.loads(_KEPT.read_text()) if _KEPT.exists() else {}
-        merged = {name: kept.get(name, {}) | levels for name, levels in self.levels.items()}
-        _KEPT.write_text(json.dumps(merged, indent=1))
+        with images.alone():  # another kernel's tests may end now
+            kept = json.loads(_KEPT.read_text()) if _KEPT.exists() else {}
+            merged = {name: kept.get(name, {}) | self.levels.get(name, {}) for name in kept | self.levels}
+            _KEPT.write_text(json.dumps(merged, indent=1))
 
     def __str__(self) -> str:
         rows = self.rows()

@@ -90,6 +90,23 @@ def test_restart_in_mid_install(guard: None, world: World) -> None:
         assert seconds < 5  # under a shared test machine; the promise itself is measured in docs/daemon.md
 
 
+def test_what_ends_between_two_daemons_has_a_report(guard: None, world: World) -> None:
+    """Nobody sees its end; what each of them knew is kept, and says that it is not all."""
+    with Daemon(world) as daemon, _Install(world) as install:
+        assert until(lambda: daemon.status()["runs"], 10)
+        before = daemon.status()["runs"][0]["id"]
+        assert daemon.end(signal.SIGTERM) == 0
+        os.killpg(install.process.pid, signal.SIGKILL)
+        install.process.wait()
+        daemon.start()
+        (run,) = daemon.settled()
+        report = daemon.report()
+
+    assert (run["id"], run["verdict"]) == (before, report["run"]["verdict"])
+    assert report["run"]["id"] == before
+    assert [note for note in report["run"]["notes"] if "handed over" in note or "taken over" in note]
+
+
 def test_killed_in_mid_install(guard: None, world: World) -> None:
     """Kill -9: the tree is dead, others read on within a second, new installs wait for the next daemon."""
     with Daemon(world) as daemon, _Install(world) as install:

@@ -1,7 +1,8 @@
 """Which backend guards a run: the first that refuses something here, unless one is asked for."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 
 from pratique.backends.base import Backend, Host, HostBackend, Support
@@ -31,10 +32,9 @@ def choose(name: str, host: Host) -> tuple[Backend, list[str]]:
         if (refused := _unprivileged(candidate)) is not None:
             whys.append((candidate, refused))
             continue
-        backend = _load(candidate, host)
-        support = supported(backend)
+        support = _answer(candidate, partial(_asked, candidate, host))
         if support.ok:
-            return backend, _said(candidate, whys)
+            return _load(candidate, host), _said(candidate, whys)
         whys.append((candidate, support))
     what = "; ".join(f"{candidate}: {support.why}" for candidate, support in whys)
     raise GuardError(f"no backend can guard here ({what}); nothing was started", whys[-1][1].mend)
@@ -75,12 +75,19 @@ def _unprivileged(name: str) -> Support | None:
 
 def supported(backend: Backend) -> Support:
     """Whether it works here. A yes is remembered for this boot; a no is asked again where it may have been mended."""
+    return _answer(backend.name, backend.supported)
+
+
+def _answer(name: str, ask: Callable[[], Support]) -> Support:
+    """A backend that is known not to work here need not even be imported."""
     found = remembered(
-        f"support-{backend.name}",
-        lambda: backend.supported()._asdict(),
-        lambda value: value["ok"] or value["lasting"],
+        f"support-{name}", lambda: ask()._asdict(), lambda value: value["ok"] or value["lasting"]
     )
     return Support(**found)
+
+
+def _asked(name: str, host: Host) -> Support:
+    return _load(name, host).supported()
 
 
 def _load(name: str, host: Host) -> Backend:

@@ -21,6 +21,7 @@ from pratique.words import Action, Actor, Quality, Stage
 GRACE = 2.0
 """Seconds that descendants have after the first process, as after a wrapped command."""
 _LONGEST = 1 << 20
+_SO_FAR = "the daemon handed over while this ran: what came after is not in this report"
 
 
 class Flight:
@@ -111,14 +112,15 @@ class Flight:
             return not self.pids
         return not self.pids or (not self._told and time.monotonic() - self.first_ended >= GRACE)
 
-    def report(self, coverage: Any, lost: int) -> dict[str, Any]:
-        """The report so far; what still lives stays confined, and is listed."""
-        if not self._told:
+    def report(self, coverage: Any, lost: int, *, so_far: bool = False) -> dict[str, Any]:
+        """What is known; what still lives stays confined, and is listed. `so_far`: the run goes on without us."""
+        if not self._told and not so_far:
             self.run.survivors(sorted(self.pids))
-        self._told = True
+        self._told = self._told or not so_far
         status, signal = _ended(self._status)
         self.run.ended(status, signal, lost - self.lost_before, {})
-        ending = reports.Ending(coverage=coverage, notes=self.notes, installed=tuple(self.installed))
+        notes = [*self.notes, *([_SO_FAR] if so_far else [])]
+        ending = reports.Ending(coverage=coverage, notes=notes, installed=tuple(self.installed))
         told = reports.build(self.run.summary(), ending)
         told["run"]["user"] = user_name(self.uid)
         return told

@@ -61,8 +61,16 @@ class Flights:
             mine = {pid: member for pid, member in members.items() if member.run == number}
             self._adopt(number, mine, self._past.pop(number, None))
         for run in self._past.values():
-            self._state.end(run.id, time.time(), "unknown", 0)
+            self._state.end(run.id, time.time(), *self._last_word(run.id))
         return len(self._live)
+
+    def _last_word(self, run_id: str) -> tuple[str, int]:
+        """Verdict and number of findings of a run whose processes are gone, as an earlier daemon left them."""
+        try:
+            told = self._store.load(run_id)
+        except PratiqueError:
+            return "unknown", 0
+        return told["run"]["verdict"], len(told["findings"])
 
     def take(self, events: Iterable[Event]) -> None:
         """Carry events to their runs, answer stopped processes, say what was refused."""
@@ -103,6 +111,14 @@ class Flights:
         for flight in list(self._live.values()):
             self._report(flight)
             self._forget(flight)
+
+    def leave(self) -> None:
+        """Another daemon takes over, or none comes and the runs end: what is known of them so far is kept."""
+        for flight in self._live.values():
+            told = self._sum_up(flight, so_far=True)
+            self._save(flight, told)
+            if self._handing is not None:
+                self._handing.give(told, flight, last=False)
 
     def of(self, number: int) -> Flight | None:
         """The run in flight with that number."""
@@ -218,18 +234,25 @@ class Flights:
         return told is not None and now - told < _ECHO_SECONDS
 
     def _report(self, flight: Flight) -> None:
-        told = flight.report(self.coverage, self._backend.losses().total)
-        for found in told["findings"]:
-            line = self.source(found["process"]["pid"], str(found["target"].get("path")))
-            found["source"] = escape.unicode_only(line)
-        try:
-            self._store.save(told)
-        except (OSError, PratiqueError) as error:
-            journal.say(f"the report of run {flight.run.id} cannot be kept: {error}", journal.ERROR)
+        told = self._sum_up(flight)
+        self._save(flight, told)
         if self._handing is not None:
             self._handing.give(told, flight, last=not flight.pids)
         run = told["run"]
         self._state.end(run["id"], time.time(), run["verdict"], len(told["findings"]))
+
+    def _sum_up(self, flight: Flight, *, so_far: bool = False) -> dict[str, Any]:
+        told = flight.report(self.coverage, self._backend.losses().total, so_far=so_far)
+        for found in told["findings"]:
+            line = self.source(found["process"]["pid"], str(found["target"].get("path")))
+            found["source"] = escape.unicode_only(line)
+        return told
+
+    def _save(self, flight: Flight, told: dict[str, Any]) -> None:
+        try:
+            self._store.save(told)
+        except (OSError, PratiqueError) as error:
+            journal.say(f"the report of run {flight.run.id} cannot be kept: {error}", journal.ERROR)
 
     def _forget(self, flight: Flight) -> None:
         del self._live[flight.number]

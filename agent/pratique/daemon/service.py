@@ -168,6 +168,7 @@ class Service:
             self.flights.take(self.backend.events(0))
             self.backend.leave()
             journal.say("handed over: what refuses stays in force for the next daemon")
+            self.flights.leave()
             return
         self._await_proof()
         self.backend.finish()

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,38 +12,19 @@ from pratique.model import Event, Exec, Kind, Settlement
 from pratique.policy.model import Policy
 from pratique.runs import attribution, ulid
 from pratique.runs.attribution import Origin
+from pratique.runs.tally import Peer, Tally
 from pratique.runs.tree import Process, Tree, bounded
-from pratique.words import Act, Action, Actor, Stage
+from pratique.words import Actor, Stage
 
 if TYPE_CHECKING:
     from pratique.runs.findings import Found
     from pratique.runs.judgement import Judgement
 
 _BATCH = 8_192
-_MOST_PEERS = 2_000
 # What a recording may hold: some 300 MB. What comes after is counted.
 _MOST_RECORDED = 500_000
 _MOST_COMMANDS = 1_000
 _GUARDED = (Actor.MANAGER, Actor.PROJECT, Actor.PACKAGE)
-
-
-class Peer(NamedTuple):
-    """Someone on the network that was asked for, and by whom."""
-
-    act: Act
-    address: str | None
-    port: int | None
-    name: str | None
-    actor: Actor
-    origin: int
-    action: Action
-
-    @classmethod
-    def of(cls, event: Event, act: Act) -> "Peer":
-        """What an event says of it."""
-        address, port, name = (event.target.get(key) for key in ("address", "port", "name"))
-        shown = (None if each is None else str(each) for each in (address, name))
-        return cls(act, next(shown), port, next(shown), event.actor, event.origin, event.action)
 
 
 class Summary(NamedTuple):
@@ -152,10 +132,7 @@ class Run:
         self._is_live = hosts is None
         """Not a replay: what lies on this host says nothing of a run that was elsewhere."""
         self._guarded = False
-        self._by_actor: Counter[tuple[str, Actor]] = Counter()
-        self._events_of: Counter[int] = Counter()
-        self._egress: Counter[Peer] = Counter()
-        self._stages_of: dict[int, frozenset[Stage]] = {}
+        self._tally = Tally()
 
     def started(self, pid: int, setup_seconds: float | None = None) -> None:
         """The command runs with this pid; setting the guard up took so long."""
@@ -251,12 +228,12 @@ class Run:
             signal=end.signal,
             lost_events=end.lost_events,
             survivors=self._survivors,
-            counts={**self._counted(), **end.counts},
-            by_actor=dict(self._by_actor),
-            events_of=dict(self._events_of),
-            stages_of=dict(self._stages_of),
+            counts={**self._tally.totals(), **end.counts},
+            by_actor=dict(self._tally.by_actor),
+            events_of=dict(self._tally.events_of),
+            stages_of=dict(self._tally.stages_of),
             origins=dict(self._origins),
-            egress=dict(self._egress),
+            egress=dict(self._tally.egress),
             findings=tuple(judgement.findings.all()),
             findings_omitted=judgement.findings.omitted,
             tree=self._tree,
@@ -291,7 +268,7 @@ class Run:
             if event.origin and not self._tree.living(event.origin):
                 judgement.forget(event.origin, event.time)
         elif event.kind is not Kind.FORK:
-            self._count(event, process)
+            self._tally.count(event, process)
             judgement.add(event, process)
 
     def _place(self, event: Event) -> Process:
@@ -336,7 +313,7 @@ class Run:
         self._tree.label(process, actor, stage, origin)
         self._guarded = self._guarded or actor in _GUARDED
         if origin:
-            self._stages_of[origin] = self._stages_of.get(origin, frozenset()) | {stage}
+            self._tally.stage(origin, stage)
 
     def _settled(self, settled: "Settled") -> None:
         process = self._tree.of(settled.pid)
@@ -385,22 +362,6 @@ class Run:
             return tuple(self.managers[above.name].requested(above.image.argv, above.image.cwd))
         except (OSError, ValueError):
             return ()  # a lock file that cannot be read only makes the report say less
-
-    def _count(self, event: Event, process: Process) -> None:
-        actor = process.actor if event.exec else event.actor
-        self._by_actor[event.act.word if event.act else event.kind.value, actor] += event.times
-        self._events_of[process.origin if event.exec else event.origin] += 1
-        if event.act in (Act.NET_CONNECT, Act.NET_DNS):
-            peer = Peer.of(event, event.act)
-            if peer in self._egress or len(self._egress) < _MOST_PEERS:
-                self._egress[peer] += event.times
-
-    def _counted(self) -> dict[str, int]:
-        total: Counter[str] = Counter()
-        for (word, _), number in self._by_actor.items():
-            total[word] += number
-        short = {Act.NET_CONNECT.word: "connect", Act.NET_DNS.word: "dns"}
-        return {"exec": 0, "connect": 0, **{short.get(word, word): number for word, number in total.items()}}
 
 
 def _homes(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pratique_server.errors import UsageError
 MIGRATIONS = Path(__file__).parent / "migrations"
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _ONE_AT_A_TIME = 0x7072_6174
-_BUSY_MS = 10_000
+_BUSY_MS = 30_000
 _CONNECT_SECONDS = 5
 _CACHE_KIB = 64 * 1024
 

@@ -24,6 +24,7 @@ from pratique_server.store.schema import (
 VERDICTS = (None, "clean", "findings", "blocked")
 """By rank."""
 _RANKS = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
+_RANKED = {verdict: rank for verdict, rank in _RANKS.items() if verdict}
 _COUNTS = ("runs", "installed", "events", "net", "refused")
 _AT_ONCE = 400
 
@@ -81,8 +82,7 @@ class Totals:
         _many(connection, self._packages, _of_packages(before, after))
         sets = _of_sets(before, after)
         _many(connection, self._sets, sets)
-        # A run that is told again with another set leaves the one it had.
-        _gone(connection, host_sets, [row for row in sets if row["runs"] < 0])
+        _left(connection, before, after)
 
     def observe(self, connection: Connection, before: State, rows: Iterable[Row]) -> None:
         """Add sightings that were just stored; `before`: the state before they were."""
@@ -143,6 +143,17 @@ _ACTED = select(
     run_packages.c.net,
     run_packages.c.refused,
 ).join_from(runs, run_packages, run_packages.c.run == runs.c.number)
+_WHEN = func.coalesce(runs.c.started, runs.c.received)
+_OF_SET = (runs.c.package_set == host_sets.c.package_set, runs.c.host == host_sets.c.host)
+_ANEW = (
+    update(host_sets)
+    .where(host_sets.c.package_set == bindparam("at_package_set"), host_sets.c.host == bindparam("at_host"))
+    .values(
+        rank=select(func.max(case(_RANKED, value=runs.c.verdict, else_=0))).where(*_OF_SET).scalar_subquery(),
+        first=select(func.min(_WHEN)).where(*_OF_SET).scalar_subquery(),
+        last=select(func.max(_WHEN)).where(*_OF_SET).scalar_subquery(),
+    )
+)
 _SEEN = select(sightings.c.observable, sightings.c.run, sightings.c.package)
 
 
@@ -176,11 +187,23 @@ def _of_sets(before: State, after: State) -> list[Row]:
             about[run.package_set, run.host].append(run)
         if was is not None and was != run.package_set:
             sums[was, run.host] -= 1
-            about[was, run.host].append(run)
+            about[was, run.host].append(old or run)
     return [
         {"package_set": key[0], "host": key[1], "runs": sums[key], **_times(about[key])}
         for key in sorted(sums)
     ]
+
+
+def _left(connection: Connection, before: State, after: State) -> None:
+    """A run that is told again with another set leaves the one it had: what is left there is looked at anew."""
+    moved = [
+        (old.package_set, old.host)
+        for number, old in before.runs.items()
+        if old.package_set is not None and after.runs[number].package_set != old.package_set
+    ]
+    rows = [{"package_set": key[0], "host": key[1]} for key in sorted(set(moved))]
+    _gone(connection, host_sets, rows)
+    _many(connection, _ANEW, [{f"at_{name}": row[name] for name in row} for row in rows])
 
 
 def _times(about: Sequence[RunState]) -> Row:
