@@ -38,7 +38,7 @@ def npm(place: Path, project: Project) -> Workload:
 
     command = ["npm", "install", "--silent", "--offline"]
     name = f"{project.name}, {count} packages"
-    return Workload(name, command, prepare, ratio, "ratio", 0.03, folder, more)
+    return Workload(name, command, prepare, ratio, "ratio", 0.02, folder, more)
 
 
 def _warmed(folder: Path, project: Project, more: dict[str, str]) -> int:

@@ -90,7 +90,7 @@ def install(place: Path) -> Workload:
         shutil.copytree(empty, target, symlinks=True)
 
     command = [*pip, "--find-links", str(wheels), *ROOTS]
-    return Workload("pip install, wheels", command, prepare, ratio, "ratio", 0.03)
+    return Workload("pip install, wheels", command, prepare, ratio, "ratio", 0.02)
 
 
 def ratio(one: Round) -> tuple[float, float]:

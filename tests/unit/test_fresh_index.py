@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pratique.backends.hooks import fresh
+from pratique.backends.hooks.fresh_index import Earlier, Index, runs_code
 from pratique.backends.hooks.objects import Claim
 from pratique.words import Act
 
@@ -17,13 +17,13 @@ _SITE = "/v/lib/python3.11/site-packages"
 _FOLDERS = st.sampled_from([f"{_SITE}/a", f"{_SITE}/a/b", "/w/node_modules/a", "/w/node_modules/a/lib"])
 
 
-def _purls(index: fresh._Index, path: str) -> set[str]:
+def _purls(index: Index, path: str) -> set[str]:
     return {claim.group for claim in index.find((0, 0), path)}
 
 
 def test_a_file_is_its_directory_s() -> None:
     """Read or executed, whatever its name; nothing above or beside it."""
-    index = fresh._Index()
+    index = Index()
     index.put(f"{_SITE}/evil", frozenset({"pkg:pypi/evil@1"}))
 
     assert index.find((0, 0), f"{_SITE}/evil/__init__.py") == (
@@ -36,7 +36,7 @@ def test_a_file_is_its_directory_s() -> None:
 
 def test_shared_directories_have_several_owners() -> None:
     """A namespace package: each of them may have acted, until one is trusted."""
-    index = fresh._Index()
+    index = Index()
     index.put(f"{_SITE}/google", frozenset({"pkg:pypi/a@1", "pkg:pypi/b@1"}))
     assert _purls(index, f"{_SITE}/google/x.py") == {"pkg:pypi/a@1", "pkg:pypi/b@1"}
     index.put(f"{_SITE}/google", frozenset({"pkg:pypi/b@1"}))
@@ -47,14 +47,14 @@ def test_shared_directories_have_several_owners() -> None:
 
 def test_another_mount_namespace_has_other_paths() -> None:
     """The same directory under another root is known by its last two names."""
-    index = fresh._Index()
+    index = Index()
     index.put(f"{_SITE}/evil", frozenset({"pkg:pypi/evil@1"}))
     assert _purls(index, "/merged/site-packages/evil/__init__.py") == {"pkg:pypi/evil@1"}
 
 
 def test_single_files_are_known_by_inode() -> None:
     """Under whatever name."""
-    index = fresh._Index()
+    index = Index()
     index.files[3, 4] = frozenset({"pkg:pypi/six@1"})
     assert {claim.group for claim in index.find((3, 4), "/anywhere.py")} == {"pkg:pypi/six@1"}
 
@@ -63,7 +63,7 @@ def test_single_files_are_known_by_inode() -> None:
 @given(st.lists(st.tuples(_FOLDERS, st.frozensets(st.sampled_from(["p", "q"]))), max_size=12))
 def test_what_was_put_last_counts(steps: list[tuple[str, frozenset[str]]]) -> None:
     """In any order of learning and trusting."""
-    index = fresh._Index()
+    index = Index()
     last: dict[str, frozenset[str]] = {}
     for folder, purls in steps:
         if purls or folder in last:
@@ -87,7 +87,47 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 def test_interpreters_run_what_they_open(sleeper: subprocess.Popen[bytes]) -> None:
     """A reader does not, but for a native library; who is gone is not trusted."""
     running = os.path.basename(os.path.realpath(sys.executable)).startswith("python")  # noqa: PTH119
-    assert fresh._runs_code(os.getpid(), "/x/evil.py") is running
-    assert not fresh._runs_code(sleeper.pid, "/x/evil.py")
-    assert fresh._runs_code(sleeper.pid, "/x/evil.so")
-    assert fresh._runs_code(1 << 30, "/x/evil.py")
+    assert runs_code(os.getpid(), "/x/evil.py") is running
+    assert not runs_code(sleeper.pid, "/x/evil.py")
+    assert runs_code(sleeper.pid, "/x/evil.so")
+    assert runs_code(1 << 30, "/x/evil.py")
+
+
+def test_what_a_single_file_is_compiled_to_is_its_own() -> None:
+    """A second import opens only that; its neighbours there belong to others."""
+    index = Index()
+    index.put_module(f"{_SITE}/six", frozenset({"pkg:pypi/six@1"}))
+
+    assert _purls(index, f"{_SITE}/__pycache__/six.cpython-311.pyc") == {"pkg:pypi/six@1"}
+    assert _purls(index, f"{_SITE}/__pycache__/six.cpython-311.opt-1.pyc") == {"pkg:pypi/six@1"}
+    assert _purls(index, f"{_SITE}/__pycache__/sixty.cpython-311.pyc") == set()
+    assert _purls(index, f"{_SITE}/elsewhere/six.pyc") == set()
+    index.put_module(f"{_SITE}/six", frozenset())
+    assert _purls(index, f"{_SITE}/__pycache__/six.cpython-311.pyc") == set()
+    assert index.folders == frozenset()
+
+
+def test_listing_runs_nothing_and_is_told() -> None:
+    """Who lists a package's folder, or one that holds a module, is about to import; nothing is claimed by it."""
+    told: list[str] = []
+    index = Index(told.append)
+    index.put(f"{_SITE}/evil", frozenset({"pkg:pypi/evil@1"}))
+    index.put(f"{_SITE}/evil/sub", frozenset({"pkg:pypi/evil@1"}))
+    index.put_module(f"{_SITE}/six", frozenset({"pkg:pypi/six@1"}))
+
+    assert _purls(index, f"{_SITE}/evil/sub") == _purls(index, _SITE) == set()
+    assert told == [f"{_SITE}/evil/sub", _SITE]
+    index.sites = frozenset({_SITE})
+    assert _purls(index, _SITE) == {""}
+
+
+def test_earlier_opens_are_remembered_of_the_same_process(sleeper: subprocess.Popen[bytes]) -> None:
+    """Once; of a process that is gone nothing is known."""
+    earlier = Earlier()
+    earlier.note(sleeper.pid, ["pkg:pypi/a@1"])
+    earlier.note(sleeper.pid, ["pkg:pypi/b@1"])
+    earlier.note(1 << 30, ["pkg:pypi/c@1"])
+
+    assert earlier.take(sleeper.pid) == {"pkg:pypi/a@1", "pkg:pypi/b@1"}
+    assert earlier.take(sleeper.pid) == set()
+    assert earlier.take(os.getpid()) == set()

@@ -220,6 +220,9 @@ class HostBackend(Backend, Protocol):
     def follow_again(self, purls: Iterable[str]) -> None:
         """Take in what has appeared in these packages since."""
 
+    def trust(self, purl: str) -> None:
+        """The package begins no first run any more; in one that others began it still may have acted."""
+
     def unfollow(self, purl: str) -> None:
         """The package is fresh no more."""
 

@@ -87,6 +87,10 @@ class HostWide(KernelBackend):
         """Mark what has appeared since."""
         self._fresh.again(purls)
 
+    def trust(self, purl: str) -> None:
+        """Begin nothing for it any more."""
+        self._fresh.trust(purl)
+
     def unfollow(self, purl: str) -> None:
         """Take the marks off."""
         self._fresh.unfollow(purl)

@@ -33,18 +33,25 @@ class FirstRuns:
         installed.warm()
         trees = self._state.fresh(time.time())
         self._backend.follow(trees, self._flights.next_origin)
-        self.watch_blocked()
+        self.watch_named()
         return len(trees)
 
-    def watch_blocked(self) -> None:
-        """Watch every known package that the policy blocks, also what was approved or had shown how it behaves."""
-        if not self._flights.policy.blocks:
+    def watch_named(self) -> None:
+        """Watch known packages that are fresh no more where the policy has a word on them: a block, or what they may.
+
+        What they may counts in a run that something fresh began: a cloud SDK that everybody has approved reads its
+        own credentials there, too.
+        """
+        policy = self._flights.policy
+        if not policy.blocks and not policy.allows:
             return
-        known = (
-            (tree, Identity(Quality.CLAIMED, tree.purl, digest=tree.digest)) for tree in self._state.all()
-        )
-        trees = [tree for tree, identity in known if allows.blocked(self._flights.policy, identity)]
-        self._backend.follow(trees, self._flights.next_origin)
+        fresh = {tree.purl for tree in self._state.fresh(time.time())}
+        for tree in self._state.all():
+            blocked = allows.blocked(policy, Identity(Quality.CLAIMED, tree.purl, digest=tree.digest))
+            if blocked or (tree.purl not in fresh and self._may_something(tree.purl)):
+                self._backend.follow([tree], self._flights.next_origin)
+                if not blocked:
+                    self._backend.trust(tree.purl)
 
     def expect(self, pid: int, install: Install) -> None:
         """An install has begun."""
@@ -88,13 +95,13 @@ class FirstRuns:
         self._backend.follow_again(flight.purls)
         if not flight.refused:
             for purl in self._state.ran_clean(flight.purls, time.time()):
-                self._backend.unfollow(purl)
+                self._trust(purl)
 
     def approve(self, purl: str) -> bool:
         """Trust it from now on; False when it is not known here."""
         known = self._state.approve(purl)
         if known:
-            self._backend.unfollow(purl)
+            self._trust(purl)
         return known
 
     def forget(self, purl: str) -> bool:
@@ -103,6 +110,15 @@ class FirstRuns:
         if known:
             self.resume()
         return known
+
+    def _trust(self, purl: str) -> None:
+        if self._may_something(purl):
+            self._backend.trust(purl)
+        else:
+            self._backend.unfollow(purl)
+
+    def _may_something(self, purl: str) -> bool:
+        return bool(allows.allows_for(self._flights.policy, self._identity((purl,)), Stage.FIRST_RUN))
 
     def _begin(self, opened: FreshOpened) -> None:
         if self._flights.of(opened.run) is None:

@@ -161,7 +161,7 @@ class Service:
     def _put_in_force(self, policy: Policy) -> None:
         self.backend.update(policy)
         self.policy = self.flights.policy = policy
-        self.flights.first_runs.watch_blocked()
+        self.flights.first_runs.watch_named()
 
     def _leave(self) -> None:
         if self._ending == "hand over":

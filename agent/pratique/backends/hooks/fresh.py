@@ -12,76 +12,25 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pratique.backends.base import FreshOpened, FreshTree
 from pratique.backends.hooks import fanotify
+from pratique.backends.hooks.fresh_index import COMPILED, SITE, Earlier, Index, runs_code
 from pratique.backends.hooks.gate import Gate
 from pratique.backends.hooks.mirrors import OFF
-from pratique.backends.hooks.objects import Claim, Claims, Key
 from pratique.backends.hooks.records import Label
 from pratique.words import Act, Actor, Stage
 
 DIRECTORIES = 50_000
 """Bound of the directories marked at once; what is beyond is a gap."""
 _OPENS = fanotify.OPEN_PERM | fanotify.OPEN_EXEC_PERM
+_WITHIN = _OPENS | fanotify.ON_CHILD | fanotify.ON_DIR
 _SITE_OPENS = fanotify.OPEN_PERM | fanotify.ON_CHILD | fanotify.ON_DIR
+_LISTINGS = fanotify.OPEN_PERM | fanotify.ON_DIR
 _HOOKS = (".pth", "sitecustomize.py", "usercustomize.py")
 """Run at each start of an interpreter: in an install they would act as the manager, or in another package's name."""
-_INTERPRETERS = (
-    *("python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "lua"),
-    *("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox"),
-)
-_EMBEDDED = (b"libpython", b"libnode", b"libruby", b"libperl")
-_NATIVE = (".so", ".node")
-_LONGEST = 1 << 20
-
 
 _BEGINS = (Actor.COMMAND, Actor.PROJECT)
 """Whose label goes down when they run fresh code."""
-_SITE = ""
-"""Stands for no package: something in a folder that an install writes to."""
 _LEARNING_SECONDS = 1.0
 _GRANTING_SECONDS = 1.0
-
-
-class _Index:
-    """Which packages an opened object belongs to; the part of `objects.Index` that a gate asks for."""
-
-    def __init__(self) -> None:
-        self.sites: frozenset[str] = frozenset()
-        self.directories: dict[str, frozenset[str]] = {}
-        self._tails: dict[str, frozenset[str]] = {}
-        self.files: dict[Key, frozenset[str]] = {}
-
-    def find(self, key: Key, path: str) -> Claims:
-        """A claim per package, for reading and for exec alike."""
-        found = self.files.get(key) or self.directories.get(path.rpartition("/")[0])
-        found = found or self._elsewhere(path)
-        if path in self.sites or path.rpartition("/")[0] in self.sites:
-            found |= {_SITE}
-        return tuple(Claim(act, purl) for purl in sorted(found) for act in (Act.FILE_READ, Act.EXEC))
-
-    def hidden(self, _path: str) -> Claims:
-        """Nothing is guarded by name here."""
-        return ()
-
-    def search(self, _key: Key, _path: str) -> Claims:
-        """Nothing more is known."""
-        return ()
-
-    def put(self, folder: str, purls: frozenset[str]) -> None:
-        """A directory belongs to these packages; to none: it is not watched any more."""
-        if purls:
-            self.directories[folder] = purls
-            self._tails[_tail(folder)] = self._tails.get(_tail(folder), frozenset()) | purls
-        else:
-            del self.directories[folder]
-            self._tails.pop(_tail(folder), None)
-
-    def _elsewhere(self, path: str) -> frozenset[str]:
-        """In another mount namespace the same directory has another path; its last two names still tell."""
-        return self._tails.get(_tail(path.rpartition("/")[0]), frozenset())
-
-
-def _tail(folder: str) -> str:
-    return "/".join(folder.rsplit("/", 2)[-2:])
 
 
 class Fresh:
@@ -111,7 +60,9 @@ class Fresh:
         self._seen: dict[int, set[str]] = {}
         self._ungranted: dict[int, float] = {}
         """Origins of which it is not known yet what their packages may, and since when."""
-        self._index = _Index()
+        self._trusted: frozenset[str] = frozenset()
+        self._earlier = Earlier()
+        self._index = Index(self._mark_compiled)
         self._gate = Gate(self._judge, lambda _pid: False)  # a defect of ours refuses nobody
         self._gate.index = self._index  # type: ignore[assignment]
         self._gate.postpone = self._is_being_learned
@@ -145,7 +96,7 @@ class Fresh:
         self._ended.pop(first, None)
         self._index.sites = frozenset().union(*self._installs.values())
         for site in sites - self._index.sites:
-            self._unmark(site, fanotify.ON_DIR if site in self._index.directories else _SITE_OPENS)
+            self._unmark(site, _SITE_OPENS)
 
     def opened(self) -> list[FreshOpened]:
         """What happened since the last call, oldest first."""
@@ -154,26 +105,33 @@ class Fresh:
     def follow(self, trees: Iterable[FreshTree]) -> None:
         """Mark these packages, also directories that appeared since the last time."""
         for tree in trees:
+            self._trusted -= {tree.purl}
             self._marked.setdefault(tree.purl, set()).add(tree)
-            for top in tree.directories:
-                for folder in _below(top):
-                    self._mark_directory(folder, tree.purl)
-            for path in tree.files:
-                self._mark_file(path, tree.purl)
+            self._mark_tree(tree)
 
     def again(self, purls: Iterable[str]) -> None:
-        """Mark what has appeared in these packages: `__pycache__` is made by the first import."""
-        self.follow([tree for purl in purls for tree in tuple(self._marked.get(purl, ()))])
+        """Mark what has appeared in these packages."""
+        for tree in [tree for purl in purls for tree in tuple(self._marked.get(purl, ()))]:
+            self._mark_tree(tree)
+
+    def trust(self, purl: str) -> None:
+        """The package begins no first run any more. In one that others began it still counts, with what it may."""
+        if purl in self._marked:
+            self._trusted |= {purl}
 
     def unfollow(self, purl: str) -> None:
         """The package is fresh no more."""
         self._marked.pop(purl, None)
+        self._trusted -= {purl}
         for path, purls in list(self._index.directories.items()):
             if purl in purls:
                 self._let_go(path, purls - {purl})
         for key, purls in list(self._index.files.items()):
             if purl in purls:
                 self._index.files[key] = purls - {purl}
+        for module, purls in list(self._index.modules.items()):
+            if purl in purls:
+                self._let_module_go(module, purls - {purl})
 
     def forget(self, origin: int) -> None:
         """The run of this origin has ended."""
@@ -198,13 +156,17 @@ class Fresh:
 
     def _judge(self, pid: int, act: Act, path: str, purls: tuple[str, ...]) -> bool:
         label = self._label_of(pid)
-        purls = tuple(purl for purl in purls if purl != _SITE)
+        purls = tuple(purl for purl in purls if purl != SITE)
         if not purls:
             return True
+        is_fresh = not self._trusted.issuperset(purls)
         if label is None or (label.actor in _BEGINS and not label.flags & OFF):
-            self._first(pid, label.run if label else None, act, path, purls)
+            if is_fresh:
+                self._first(pid, label.run if label else None, act, path, purls)
+            else:
+                self._earlier.note(pid, purls)
             return True
-        if label.stage is not Stage.FIRST_RUN and path.endswith(_HOOKS):
+        if is_fresh and label.stage is not Stage.FIRST_RUN and path.endswith(_HOOKS):
             self._tell(FreshOpened("refused", pid, label.run, label.origin, purls, path))
             return False
         if label.stage is Stage.FIRST_RUN and label.actor is Actor.PACKAGE:
@@ -229,13 +191,13 @@ class Fresh:
     def _first(self, pid: int, run: int | None, act: Act, path: str, purls: tuple[str, ...]) -> None:
         if pid in self.exempt or (run is None and not self._in_scope(pid)):
             return
-        if act is not Act.EXEC and not _runs_code(pid, path):
+        if act is not Act.EXEC and not runs_code(pid, path):
             self.readers += 1
             return
         origin = self.next_origin()
         run = self._begin(pid, origin, run)
-        self._seen[origin] = set(purls)
-        self._tell(FreshOpened("began", pid, run, origin, purls, path))
+        self._seen[origin] = seen = {*purls, *self._earlier.take(pid)}
+        self._tell(FreshOpened("began", pid, run, origin, tuple(sorted(seen)), path))
 
     def _join(self, pid: int, label: Label, purls: tuple[str, ...], path: str) -> None:
         seen = self._seen.setdefault(label.origin, set())
@@ -249,21 +211,41 @@ class Fresh:
             self._ungranted.setdefault(opened.origin, time.monotonic())
         self._wake()
 
+    def _mark_tree(self, tree: FreshTree) -> None:
+        for top in tree.directories:
+            for folder in _below(top):
+                self._mark_directory(folder, tree.purl)
+        for path in tree.files:
+            self._mark_file(path, tree.purl)
+
     def _mark_directory(self, path: str, purl: str) -> None:
         known = self._index.directories.get(path)
-        if known is None:
-            if len(self._index.directories) >= DIRECTORIES:
-                self.gaps.append(f"{purl}: more than {DIRECTORIES} fresh directories; some are not watched")
-                return
-            if not self._mark(path, _OPENS | fanotify.ON_CHILD, stat.S_ISDIR):
-                return
-        self._index.put(path, (known or frozenset()) | {purl})
+        if known is None and len(self._index.directories) >= DIRECTORIES:
+            self.gaps.append(f"{purl}: more than {DIRECTORIES} fresh directories; some are not watched")
+        elif self._mark(path, _WITHIN, stat.S_ISDIR):  # a known one, too: it may have been made anew
+            self._index.put(path, (known or frozenset()) | {purl})
 
     def _mark_file(self, path: str, purl: str) -> None:
         status = self._mark(path, _OPENS, stat.S_ISREG)
         if status is not None:
             key = (status.st_dev, status.st_ino)
             self._index.files[key] = self._index.files.get(key, frozenset()) | {purl}
+        folder, _, name = path.rpartition("/")
+        if name.endswith(".py") and self._mark(folder, _LISTINGS, stat.S_ISDIR):
+            module = path.removesuffix(".py")
+            self._index.put_module(module, self._index.modules.get(module, frozenset()) | {purl})
+            self._mark_compiled(folder)
+
+    def _mark_compiled(self, folder: str) -> None:
+        """A second import opens only what the first has compiled. An interpreter lists a folder before it imports.
+
+        By then the first may have ended an instant ago, or not at all: nobody else could mark it in time.
+        """
+        compiled = f"{folder}/{COMPILED}"
+        for purl in self._index.directories.get(folder, ()):
+            self._mark_directory(compiled, purl)
+        if folder in self._index.folders:
+            self._mark(compiled, _OPENS | fanotify.ON_CHILD, stat.S_ISDIR)
 
     def _mark(self, path: str, mask: int, kind: Callable[[int], bool]) -> os.stat_result | None:
         try:
@@ -285,9 +267,23 @@ class Fresh:
     def _let_go(self, path: str, left: frozenset[str]) -> None:
         self._index.put(path, left)
         if not left:
-            self._unmark(path, _OPENS | fanotify.ON_CHILD)
+            self._unmark(path, _WITHIN)
+
+    def _let_module_go(self, module: str, left: frozenset[str]) -> None:
+        self._index.put_module(module, left)
+        folder = module.rpartition("/")[0]
+        if folder not in self._index.folders:
+            self._unmark(folder, _LISTINGS)
+            self._unmark(f"{folder}/{COMPILED}", _OPENS | fanotify.ON_CHILD)
 
     def _unmark(self, path: str, mask: int) -> None:
+        """Take back what nothing else asks for there."""
+        if path in self._index.directories:
+            mask &= ~_WITHIN
+        if path in self._index.folders:
+            mask &= ~_LISTINGS
+        if path in self._index.sites:
+            mask &= ~_SITE_OPENS
         try:
             fanotify.unmark(self._gate.fd, mask, path)
         except OSError:
@@ -299,18 +295,3 @@ def _below(top: str) -> Iterator[str]:
     for folder, names, _ in os.walk(top):
         names[:] = [name for name in names if name != "node_modules"]  # other packages
         yield folder
-
-
-def _runs_code(pid: int, path: str) -> bool:
-    """Whether the opener runs what it opens. A backup, an editor or a search only reads."""
-    if path.endswith(_NATIVE) or ".so." in path:
-        return True
-    try:
-        exe = os.readlink(f"/proc/{pid}/exe").rpartition("/")[2]  # noqa: PTH115 (no Path per event)
-        if exe.rstrip("0123456789.-") in _INTERPRETERS:
-            return True
-        with open(f"/proc/{pid}/maps", "rb") as maps:  # noqa: PTH123 (as above)
-            mapped = maps.read(_LONGEST)
-    except OSError:
-        return True  # who cannot be read is not trusted
-    return any(library in mapped for library in _EMBEDDED)

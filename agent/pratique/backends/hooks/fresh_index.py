@@ -1,0 +1,135 @@
+"""Whose an opened file is, and who runs what it opens: what the gate of fresh code asks at each open."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from pratique.backends.hooks.objects import Claim, Claims, Key
+from pratique.words import Act
+
+SITE = ""
+"""Stands for no package: something in a folder that an install writes to."""
+COMPILED = "__pycache__"
+_INTERPRETERS = (
+    *("python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "lua"),
+    *("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox"),
+)
+_EMBEDDED = (b"libpython", b"libnode", b"libruby", b"libperl")
+_NATIVE = (".so", ".node")
+_LONGEST = 1 << 20
+_REMEMBERED = 1024
+
+
+class Index:
+    """Which packages an opened object belongs to; the part of `objects.Index` that a gate asks for."""
+
+    def __init__(self, listed: Callable[[str], None] = lambda _folder: None) -> None:
+        """`listed(folder)`: somebody lists a folder of packages, as an interpreter does before it imports."""
+        self.sites: frozenset[str] = frozenset()
+        self.directories: dict[str, frozenset[str]] = {}
+        self.modules: dict[str, frozenset[str]] = {}
+        """Single files: path without `.py` → packages. What they are compiled to lies beside those of others."""
+        self.folders: frozenset[str] = frozenset()
+        """Where those are."""
+        self.files: dict[Key, frozenset[str]] = {}
+        self._tails: dict[str, frozenset[str]] = {}
+        self._listed = listed
+
+    def find(self, key: Key, path: str) -> Claims:
+        """A claim per package, for reading and for exec alike."""
+        folder, _, name = path.rpartition("/")
+        if path in self.directories or path in self.folders:
+            self._listed(path)
+            found: frozenset[str] = frozenset()
+        else:
+            found = self.files.get(key) or self.directories.get(folder) or self._compiled(folder, name)
+            found = found or self._elsewhere(folder)
+        if path in self.sites or folder in self.sites:
+            found |= {SITE}
+        return tuple(Claim(act, purl) for purl in sorted(found) for act in (Act.FILE_READ, Act.EXEC))
+
+    def hidden(self, _path: str) -> Claims:
+        """Nothing is guarded by name here."""
+        return ()
+
+    def search(self, _key: Key, _path: str) -> Claims:
+        """Nothing more is known."""
+        return ()
+
+    def put(self, folder: str, purls: frozenset[str]) -> None:
+        """A directory belongs to these packages; to none: it is not watched any more."""
+        if purls:
+            self.directories[folder] = purls
+            self._tails[_tail(folder)] = self._tails.get(_tail(folder), frozenset()) | purls
+        else:
+            del self.directories[folder]
+            self._tails.pop(_tail(folder), None)
+
+    def put_module(self, path: str, purls: frozenset[str]) -> None:
+        """A single file (without `.py`) belongs to these packages; to none: it is not watched any more."""
+        if purls:
+            self.modules[path] = purls
+        else:
+            del self.modules[path]
+        self.folders = frozenset(module.rpartition("/")[0] for module in self.modules)
+
+    def _compiled(self, folder: str, name: str) -> frozenset[str]:
+        """`six` in `site-packages/__pycache__/six.cpython-311.pyc`."""
+        above, _, last = folder.rpartition("/")
+        found = self.modules.get(f"{above}/{name.partition('.')[0]}") if last == COMPILED else None
+        return found or frozenset()
+
+    def _elsewhere(self, folder: str) -> frozenset[str]:
+        """In another mount namespace the same directory has another path; its last two names still tell."""
+        return self._tails.get(_tail(folder), frozenset())
+
+
+class Earlier:
+    """Packages that processes have opened before they opened something fresh; of the latest processes."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[int, tuple[str, set[str]]] = OrderedDict()
+
+    def note(self, pid: int, purls: Iterable[str]) -> None:
+        """The process opened these, too."""
+        began = _began(pid)
+        kept = self._of.get(pid)
+        if kept is None or kept[0] != began:  # a pid may be given again
+            kept = self._of[pid] = (began, set())
+            self._of.move_to_end(pid)
+        kept[1].update(purls)
+        if len(self._of) > _REMEMBERED:
+            self._of.popitem(last=False)
+
+    def take(self, pid: int) -> set[str]:
+        """What is known of the process, which is forgotten."""
+        began, purls = self._of.pop(pid, ("", set()))
+        return purls if purls and began == _began(pid) else set()
+
+
+def runs_code(pid: int, path: str) -> bool:
+    """Whether the opener runs what it opens. A backup, an editor or a search only reads."""
+    if path.endswith(_NATIVE) or ".so." in path:
+        return True
+    try:
+        exe = os.readlink(f"/proc/{pid}/exe").rpartition("/")[2]  # noqa: PTH115 (no Path per event)
+        if exe.rstrip("0123456789.-") in _INTERPRETERS:
+            return True
+        with open(f"/proc/{pid}/maps", "rb") as maps:  # noqa: PTH123 (as above)
+            mapped = maps.read(_LONGEST)
+    except OSError:
+        return True  # who cannot be read is not trusted
+    return any(library in mapped for library in _EMBEDDED)
+
+
+def _tail(folder: str) -> str:
+    return "/".join(folder.rsplit("/", 2)[-2:])
+
+
+def _began(pid: int) -> str:
+    """When the process began, in ticks since the kernel did; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123 (as above)
+            return stat.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

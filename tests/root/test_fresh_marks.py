@@ -1,0 +1,101 @@
+"""Marks on fresh code, with a real interpreter: who imports it is seen, however often, and whoever compiled it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pratique.backends.base import FreshTree
+from pratique.backends.hooks.fresh import Fresh
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(60, method="thread")]
+
+_MODULE, _PACKAGE = "pkg:pypi/lone@1", "pkg:pypi/many@1"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A module and a package, neither compiled, as uv installs them."""
+    (tmp_path / "lone.py").write_text("VALUE = 1\n")
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many" / "__init__.py").write_text("from many import inner\n")
+    (tmp_path / "many" / "inner.py").write_text("VALUE = 2\n")
+    return tmp_path
+
+
+@pytest.fixture
+def fresh(guard: None, site: Path) -> Iterator[Fresh]:
+    """Both are watched, by a gate that labels nobody."""
+    gate = Fresh(lambda _pid: None, lambda *_: 1, lambda _pid: True, lambda: None)
+    gate.follow([
+        FreshTree(_MODULE, (), (str(site / "lone.py"),)),
+        FreshTree(_PACKAGE, (str(site / "many"),), ()),
+    ])  # fmt: skip
+    gate.start()
+    yield gate
+    gate.stop()
+
+
+@pytest.fixture
+def seen(fresh: Fresh, site: Path) -> Callable[[str], set[str]]:
+    """The packages whose first run an interpreter began by some code."""
+
+    def run(code: str) -> set[str]:
+        environment = {**os.environ, "PYTHONPATH": str(site)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        subprocess.run([sys.executable, "-S", "-c", code], env=environment, check=True, timeout=20)
+        return {purl for opened in fresh.opened() for purl in opened.purls}
+
+    return run
+
+
+def test_a_second_import_is_seen_at_once(seen: Callable[[str], set[str]], site: Path) -> None:
+    """It opens only what the first one compiled: nobody was told in between, and nothing was marked again."""
+    for _ in range(2):
+        assert seen("import lone") == {_MODULE}
+        assert seen("import many") == {_PACKAGE}
+    assert list((site / "__pycache__").glob("lone.*.pyc"))
+    assert list((site / "many" / "__pycache__").glob("inner.*.pyc"))
+
+
+def test_compiled_anew_it_is_still_seen(seen: Callable[[str], set[str]], site: Path) -> None:
+    """The folder of what was compiled has gone, and another one came."""
+    seen("import lone, many")
+    for folder in (site / "__pycache__", site / "many" / "__pycache__"):
+        shutil.rmtree(folder)
+    seen("import lone, many")
+
+    assert seen("import lone, many") == {_MODULE, _PACKAGE}
+
+
+def test_listing_begins_nothing(seen: Callable[[str], set[str]]) -> None:
+    """A program that looks for packages runs none."""
+    assert seen("import os; list(os.walk(os.environ['PYTHONPATH']))") == set()
+
+
+def test_what_is_fresh_no_more_is_let_go(seen: Callable[[str], set[str]], fresh: Fresh, site: Path) -> None:
+    """Compiled or not."""
+    seen("import lone, many")
+    fresh.unfollow(_MODULE)
+    fresh.unfollow(_PACKAGE)
+
+    assert seen("import lone, many") == set()
+    (site / "lone.py").write_text("VALUE = 22\n")
+    assert seen("import lone") == set()
+
+
+@pytest.mark.parametrize("code", ["import lone, many", "import many, lone"])
+def test_a_trusted_package_counts_beside_a_fresh_one(
+    seen: Callable[[str], set[str]], fresh: Fresh, code: str
+) -> None:
+    """It begins no run; in one that fresh code began it may have acted, whichever came first."""
+    seen("import lone, many")
+    fresh.trust(_PACKAGE)
+
+    assert seen("import many") == set()
+    # The second of the two joins in a real run only: here nobody is labelled, so each open begins one.
+    assert seen(code) >= {_MODULE} | ({_PACKAGE} if code.startswith("import many") else set())
