@@ -50,12 +50,19 @@ LAYOUTS = {
     "bun-isolated": Layout("bun", {"bunfig.toml": '[install]\nlinker = "isolated"\n'}, "bun.lock"),
 }
 
+RARE = {
+    "npm-linked": Layout("npm", {".npmrc": "install-strategy=linked\n"}, "package-lock.json"),
+    "pnpm-hoisted": Layout("pnpm", {"pnpm-workspace.yaml": "nodeLinker: hoisted\n"}, "pnpm-lock.yaml"),
+    "yarn-4-store": Layout("yarn-4", {".yarnrc.yml": "nodeLinker: pnpm\n"}, "yarn.lock"),
+}
+"""Layouts that somebody must ask for."""
+
 
 class Yard:
     """A home, a project, a registry, and one manager in one layout."""
 
     def __init__(self, name: str, top: Path, registry: Registry) -> None:
-        self.layout, self.registry = LAYOUTS[name], registry
+        self.layout, self.registry = (LAYOUTS | RARE)[name], registry
         manager = self.layout.manager
         self._house: Any = (
             npm_house.Lab(top, registry) if manager == "npm" else node_house.House(manager, top, registry)

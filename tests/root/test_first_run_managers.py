@@ -59,7 +59,7 @@ class _User:
         return as_user(self.world, command, self.environment, self.mine)
 
     def require(self, package: str) -> Outcome:
-        """What a program of the user's does, on the same line in which it was installed or later."""
+        """What a program of the user's does."""
         loader = ["-r", "./.pnp.cjs"] if (self.mine / ".pnp.cjs").exists() else []
         return self.does([str(shutil.which("node")), *loader, "-e", f"require('{package}')"])
 

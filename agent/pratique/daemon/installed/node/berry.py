@@ -30,6 +30,7 @@ _VIRTUAL = re.compile(r"virtual:[0-9a-f]+#")
 _KEY = re.compile(r"\"?(?P<key>[^\s\"][^\"]*)\"?:")
 _LOCATION = re.compile(r"    - \"?(?P<place>[^\"]+)\"?")
 _ZIP = re.compile(r"(?P<zip>.+/(?P<key>[^/]+-[0-9a-f]{10})-[^/]+\.zip)/node_modules/.+")
+_STORED = re.compile(r"(?P<key>[^/]+?-npm-(?P<version>\d[^/]*)-[0-9a-f]{10})/package")
 _STATE = re.compile(r"RAW_RUNTIME_STATE =\s*'((?:[^'\\]++|\\.)*+)'", re.DOTALL)
 
 
@@ -37,6 +38,7 @@ def found(wrote: Wrote) -> Iterator[FreshTree]:
     """Folders of both kinds, and archives."""
     for top in wrote.tops:
         yield from _folders(f"{top}/.yarn-state.yml", str(Path(top).parent), wrote)
+        yield from _stored(f"{top}/.store", str(Path(top).parent), wrote)
     for root in dict.fromkeys((wrote.install.cwd, *map(str, Path(wrote.install.cwd).parents))):
         yield from _packed(os.path.realpath(root), wrote)
 
@@ -49,6 +51,18 @@ def _folders(state: str, root: str, wrote: Wrote) -> Iterator[FreshTree]:
         version = known.version(name, reference) if known else None
         if version:
             yield place.tree(name, version, verified=True, record=state)
+
+
+def _stored(store: str, root: str, wrote: Wrote) -> Iterator[FreshTree]:
+    """A store in the tree, where a folder is called as an archive is: by what it was resolved to."""
+    places = [(place, _STORED.fullmatch(place.folder[len(store) + 1 :])) for place in wrote.below(store)]
+    known = _Known(root, wrote) if any(found for _, found in places) else None
+    for place, found in places:
+        reference = f"npm:{found['version']}" if found else ""
+        if known and found and known.key(place.name, reference) == found["key"]:
+            version = known.version(place.name, reference)
+            if version:
+                yield place.tree(place.name, version, verified=True, record=f"{place.folder}/package.json")
 
 
 def _located(state: str, root: str) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -24,8 +24,10 @@ from pratique.managers.npm.facts import facts as npm_facts
 from pratique.managers.pnpm.manager import Pnpm
 
 _MOST, _STRAYS, _MAX_MANIFEST = 50_000, 1_000, 1 << 20
-_STORES = (".pnpm", ".bun")
+_STORES = (".pnpm", ".bun", ".store")
 """Folders in a tree in which each package has a `node_modules` of its own."""
+_UNNAMED = "package"
+"""What yarn 4 calls each package's folder in such a store: its name is that of a link to it."""
 _WHERE = ("--prefix", "-C", "--dir", "--cwd")
 _FAMILIES = ("pnpm", "yarn", "bun")
 _VERSION = re.compile(r"\d[\w.+-]{0,99}")
@@ -167,8 +169,23 @@ def _packages(modules: str, *, stores: bool) -> Iterator[tuple[str, str]]:
         elif not name.startswith("."):
             yield name, path
         elif stores and name in _STORES:
-            for _, each in _folders(path):
+            for each in _stored(path):
                 yield from _packages(f"{each}/node_modules", stores=False)
+                yield from _unnamed(each)
+
+
+def _stored(store: str) -> Iterator[str]:
+    for name, path in _folders(store):
+        is_scope = name.startswith("@") and not _is_folder(f"{path}/node_modules")
+        yield from (inner for _, inner in _folders(path)) if is_scope else (path,)
+
+
+def _unnamed(each: str) -> Iterator[tuple[str, str]]:
+    folder = f"{each}/{_UNNAMED}"
+    if _is_folder(folder):
+        links = (*glob(f"{escape(each)}/node_modules/*"), *glob(f"{escape(each)}/node_modules/@*/*"))  # noqa: PTH207
+        own = (link for link in links if os.path.islink(link) and os.path.realpath(link) == folder)  # noqa: PTH114
+        yield next(own, f"/node_modules/{_UNNAMED}").rpartition("/node_modules/")[2], folder
 
 
 def _strays(modules: str) -> Iterator[str]:

@@ -35,7 +35,9 @@ def found(wrote: Wrote) -> Iterator[FreshTree]:
         rows = _rows(notes.text(lock, _LARGEST, install.wrote_from))
         if rows:
             manager = Stopped(0, install.argv, install.cwd, "", install.environment)
-            told.append(_Told(lock, top, rows, Pnpm().registries(manager, str(Path(top).parent), {})))
+            root = str(Path(top).parent)
+            hoisted = dict(_hoisted(notes.text(f"{top}/.modules.yaml", _LARGEST, install.wrote_from), root))
+            told.append(_Told(lock, top, rows, hoisted, Pnpm().registries(manager, root, {})))
     for place in wrote.places if told else ():
         found = next(filter(None, (_tree(place, each) for each in told)), None)
         if found is not None:
@@ -49,7 +51,16 @@ class _Told(NamedTuple):
     top: str
     rows: Mapping[str, str]
     """`NAME@VERSION` → what it was resolved to."""
+    hoisted: Mapping[str, str]
+    """Folder → `NAME@VERSION`, where packages do not lie in a store."""
     registries: Registries
+
+
+def _hoisted(modules: str, root: str) -> Iterator[tuple[str, str]]:
+    located = notes.table(modules).get("hoistedLocations")
+    for key, places in islice(located.items(), _MOST) if isinstance(located, dict) else ():
+        for place in places if isinstance(places, list) else ():
+            yield f"{root}/{place}", str(key).partition("(")[0]
 
 
 def _rows(lock: str) -> Mapping[str, str]:
@@ -61,7 +72,7 @@ def _rows(lock: str) -> Mapping[str, str]:
 
 
 def _tree(place: Place, told: _Told) -> FreshTree | None:
-    name, version = _located(place, told.top)
+    name, version = _located(place, told)
     row = told.rows.get(f"{name}@{version}")
     if row is None or not name:
         return None
@@ -73,9 +84,13 @@ def _tree(place: Place, told: _Told) -> FreshTree | None:
     return place.tree(name, version, verified=bool(ours and digest), digest=digest, record=told.lock)
 
 
-def _located(place: Place, top: str) -> tuple[str | None, str]:
+def _located(place: Place, told: _Told) -> tuple[str | None, str]:
     """Name and version by the place that pnpm laid it in; a place of another tree's is none."""
-    inside = f"{place.folder[len(top) - len('node_modules') :]}" if place.folder.startswith(f"{top}/") else ""
+    top = told.top
+    if place.folder in told.hoisted:
+        name, _, version = told.hoisted[place.folder].rpartition("@")
+        return name, version
+    inside = place.folder[len(top) - len("node_modules") :] if place.folder.startswith(f"{top}/") else ""
     found = re.fullmatch(f"{facts().own['place']}/node_modules/(?P<at>.+)", inside)
     if found:
         name = found["name"].replace("+", "/", 1) if found["name"].startswith("@") else found["name"]
