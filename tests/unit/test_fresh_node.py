@@ -321,8 +321,9 @@ def test_yarn_1_s_own_registry_is_read_from_it() -> None:
     assert found.tarball(url) == Tarball("good", "1.0.0", url)
     assert found.tarball(url.replace(own, same)) is not None
     assert found.tarball(url.replace("good-1", "evil-1")) is None
-    elsewhere = Stopped(0, ("node", str(program)), "/", "", {"YARN_REGISTRY": "http://127.0.0.1:1"})
-    assert Yarn().configured(elsewhere, "/").tarball(url) is None
+    for registry, is_own in ((same, True), ("http://127.0.0.1:1", False)):
+        there = Stopped(0, ("node", str(program)), "/", "", {"YARN_REGISTRY": registry})
+        assert (Yarn().configured(there, "/").tarball(url) is not None) is is_own
 
 
 _SAID = st.sampled_from(

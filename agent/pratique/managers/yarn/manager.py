@@ -45,8 +45,10 @@ class Yarn(NodeFamily):
         """The same once yarn has ended, and tells no child of its own default any more."""
         own, same = classic.built_in(manager)
         found = self.registries(manager, root, {"npm_config_registry": own} if own else {})
-        is_default = own is not None and found.default == own
-        return replace(found, built_in=same, replaced="npmjs") if is_default else found
+        defaults = {each.rstrip("/") for each in (own, same) if each}
+        if own is None or str(found.default).rstrip("/") not in defaults:
+            return found
+        return replace(found, default=own, built_in=same, replaced="npmjs")
 
     def proof(self, case: Case) -> Proof:
         """By content: neither tells its scripts which archive they are of."""
