@@ -158,7 +158,7 @@ def _modules(top: Path, packages: object) -> Path:
 
 
 def test_node_packages_are_their_places(tmp_path: Path) -> None:
-    """Named by the place in the tree; what calls itself otherwise, or came from no index, is not verified."""
+    """Named by the place in the tree. None is verified, for no registry is configured that it could be from."""
     whole = {"version": "1.0.0", "resolved": "https://r.example/a.tgz", "integrity": "sha512-x"}
     modules = _modules(
         tmp_path,
@@ -170,13 +170,14 @@ def test_node_packages_are_their_places(tmp_path: Path) -> None:
         },
     )
     trees = {
-        tree.purl: tree for tree in node.found(Install(("npm", "ci"), str(tmp_path), {}, time.time() - 60))
+        tree.purl: tree
+        for tree in node.found(Install(("npm", "ci"), str(tmp_path), {}, time.time() - 60), lambda _: False)
     }
 
     assert {purl: tree.verified for purl, tree in trees.items()} == {
         "pkg:npm/a@1.0.0": False,
         "pkg:npm/b@2.0.0": False,
-        "pkg:npm/%40s/c@1.0.0": True,
+        "pkg:npm/%40s/c@1.0.0": False,
     }
     assert trees["pkg:npm/a@1.0.0"].directories == (str(modules / "a"),)
 
@@ -198,7 +199,7 @@ def test_no_lock_file_escapes_its_tree(packages: object) -> None:
     """Whatever it says, what is marked lies below it."""
     with tempfile.TemporaryDirectory() as folder:
         modules = _modules(Path(folder).resolve(), packages)
-        for tree in node.found(Install(("npm", "ci"), folder, {}, time.time() - 60)):
+        for tree in node.found(Install(("npm", "ci"), folder, {}, time.time() - 60), lambda _: False):
             assert all(place.startswith(f"{modules}/") for place in tree.directories)
 
 

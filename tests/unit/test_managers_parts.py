@@ -95,8 +95,8 @@ def test_command_lines_and_projects_of_any_text(
 
 def test_the_hash_of_what_yarn_resolved() -> None:
     """As yarn 4.18 names its archives."""
-    assert berry._locator("decoy", "1.2.0") == "e21791119b"
-    assert berry._locator("@s/inner", "1.0.0") == "b3c0bcf6da"
+    assert berry.locator("decoy", "npm:1.2.0") == "e21791119b"
+    assert berry.locator("@s/inner", "npm:1.0.0") == "b3c0bcf6da"
 
 
 def test_lists_as_people_write_them() -> None:

@@ -5,6 +5,7 @@ A file that SQLite cannot use is set aside, not deleted; a place that cannot be 
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -109,6 +110,7 @@ class State:
     def keep_package(self, tree: FreshTree, installed: float) -> None:
         """A package was written: it is fresh, also where another version or the same one was before."""
         place = next(iter((*tree.directories, *tree.files)), "")
+        place = os.fsencode(place).decode("utf-8", "backslashreplace")
         self._do(
             "insert or replace into packages (purl, place, tree, verified, installed, approved) values "
             "(?, ?, ?, ?, ?, (select coalesce(max(approved), 0) from packages where purl = ?))",

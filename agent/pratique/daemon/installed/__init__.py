@@ -38,6 +38,8 @@ def warm() -> None:
     """Import the readers now: the next command may run what was installed a few milliseconds after the install."""
     from pratique.daemon.installed import node, python  # noqa: F401, PLC0415
 
+    node.warm()
+
 
 def sites(install: Install) -> list[str]:
     """The existing folders that the install may write packages to, and that an interpreter lists at its start."""
@@ -51,7 +53,7 @@ def found(install: Install, written_by_package: Callable[[str], bool]) -> Iterat
     """Every package that the install wrote; a record that package code wrote proves no name."""
     from pratique.daemon.installed import node, python  # noqa: PLC0415 (they import this module's shape)
 
-    for tree in itertools.chain(python.found(install), node.found(install)):
+    for tree in itertools.chain(python.found(install), node.found(install, written_by_package)):
         yield tree._replace(verified=tree.verified and not written_by_package(tree.record))
 
 

@@ -11,7 +11,7 @@ from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from pratique.backends.base import FreshTree
-from pratique.daemon.installed import Install
+from pratique.daemon.installed import Install, notes
 from pratique.managers import start_lines
 
 _LINES = 200_000
@@ -81,12 +81,8 @@ def _records(site: str, since: float) -> Iterator[Path]:
     except OSError:
         return
     for folder in folders:
-        record = folder / "RECORD"
-        try:
-            if os.stat(record, follow_symlinks=False).st_ctime >= since:  # noqa: PTH116
-                yield record
-        except OSError:
-            continue
+        if notes.changed(f"{folder}/RECORD", since):
+            yield folder / "RECORD"
 
 
 def _tree(site: Path, record: Path, since: float) -> FreshTree | None:
@@ -146,14 +142,9 @@ def _paths(site: Path, rows: Iterable[list[str]]) -> Iterator[str]:
 
 def _rows(record: Path) -> Iterator[list[str]]:
     """Its lines; none of a record that cannot be read."""
+    lines = notes.text(str(record), _LARGEST).splitlines()
     try:
-        descriptor = os.open(record, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            text = file.read(_LARGEST)
-    except OSError:
-        return
-    try:
-        yield from (row for row, _ in zip(csv.reader(text.splitlines()), range(_LINES), strict=False) if row)
+        yield from (row for row, _ in zip(csv.reader(lines), range(_LINES), strict=False) if row)
     except csv.Error:
         return
 
@@ -165,8 +156,4 @@ def _top(site: Path, path: str) -> str:
 
 def _is_new_code(path: str, since: float) -> bool:
     """A single file counts only if the install wrote it: a record may name anything."""
-    try:
-        status = os.stat(path, follow_symlinks=False)  # noqa: PTH116
-    except OSError:
-        return False
-    return status.st_ctime >= since and (path.endswith(_CODE) or "/bin/" in path)
+    return (path.endswith(_CODE) or "/bin/" in path) and notes.changed(path, since)

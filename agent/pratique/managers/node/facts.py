@@ -39,6 +39,8 @@ class Facts:
     """Files that mark the root of a project."""
     trees: tuple[str, ...]
     """Folders besides the project's root that the manager fills; globs with `~` and `$TMPDIR`."""
+    shared: tuple[str, ...]
+    """Folders with a tree of one package, to which trees of many projects link; globs."""
     inside: Mapping[str, str]
     """Files by which code of others is loaded into the manager itself, and what in them says so."""
     own: Mapping[str, Any]
@@ -66,6 +68,7 @@ def load(name: str) -> Facts:
         rows=(*(Row.of(row) for row in data.get("helper", ())), *shared().rows),
         roots=tuple(places["roots"]),
         trees=tuple(places["trees"]),
+        shared=tuple(places.get("shared", ())),
         inside=places.get("inside", {}),
         own=data.get("own", {}),
     )

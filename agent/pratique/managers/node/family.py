@@ -26,7 +26,7 @@ from pratique.managers.node.memory import (
     program_of,
     root_of,
 )
-from pratique.managers.node.places import Place, package_of, place_of
+from pratique.managers.node.places import Place, expanded, package_of, place_of
 from pratique.managers.node.project import Project, manifest_of, names_in
 from pratique.managers.node.registries import Registries
 from pratique.model import UNKNOWN, Identity, Settlement
@@ -217,7 +217,7 @@ class NodeFamily:
             manager.environment,
             found,
             self.registries(manager, root, child.environment),
-            _places(facts.trees, manager.environment),
+            expanded(facts.trees, manager.environment),
             names,
             unnamed,
             _lock(root, facts.roots),
@@ -235,12 +235,6 @@ class NodeFamily:
             yield from hosts.locked(f"{root}/{name}", _RESOLVED, name)
         yield from hosts.named(arguments_of(argv, facts).words)
         yield from hosts.proxies(said)
-
-
-def _places(patterns: Sequence[str], said: Mapping[str, str]) -> tuple[str, ...]:
-    home, temporary = said.get("HOME", ""), said.get("TMPDIR") or "/tmp"  # noqa: S108 -- their default, not ours
-    found = (place.replace("~", home, 1).replace("$TMPDIR", temporary, 1) for place in patterns)
-    return tuple(place for place in found if place.startswith("/"))
 
 
 def _program(place: Place) -> Script:

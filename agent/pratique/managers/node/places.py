@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,13 @@ def same_folder(named: str, real: str, trees: Sequence[str]) -> bool:
         if named.startswith(f"{root}/"):
             return os.path.realpath(root) + named[len(root) :] == real
     return False
+
+
+def expanded(patterns: Sequence[str], said: Mapping[str, str]) -> tuple[str, ...]:
+    """Globs of data files, for the user whose environment it is."""
+    home, temporary = said.get("HOME", ""), said.get("TMPDIR") or "/tmp"  # noqa: S108 -- their default, not ours
+    found = (place.replace("~", home, 1).replace("$TMPDIR", temporary, 1) for place in patterns)
+    return tuple(place for place in found if place.startswith("/"))
 
 
 def locked(place: Place, written: Callable[[str], bool]) -> dict[str, Any]:

@@ -40,6 +40,21 @@ def honest(folder: str, since: int, same: Callable[[set[str]], bool]) -> bool:
         return False
 
 
+def is_archive(folder: str, original: Members) -> bool:
+    """Whether a folder is what the archive holds, but for other packages that were laid into its `node_modules`."""
+    files: set[str] = set()
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if top != folder or name != "node_modules"]
+        files |= {f"{top}/{name}" for name in (*names, *folders) if not _is_folder(f"{top}/{name}")}
+        if len(files) > _MAX_FILES:
+            return False
+    try:
+        members = ((name, data) for name, data in original() if not name.startswith("node_modules/"))
+        return _as_packed(folder, files, members)
+    except (OSError, ValueError, EOFError):
+        return False
+
+
 def packed(path: str, digest: str) -> Iterator[tuple[str, bytes]]:
     """What is in an archive of npm's kind, if it has that sha512: named without the first component."""
     import tarfile  # noqa: PLC0415 -- only for what looks changed, never before the command starts
@@ -78,6 +93,10 @@ def _changed(folder: str, since: int) -> Iterator[tuple[str, int]]:
                     yield entry.path, status.st_mode
     if seen > _MAX_FILES:
         yield folder, stat.S_IFDIR
+
+
+def _is_folder(path: str) -> bool:
+    return stat.S_ISDIR(os.lstat(path).st_mode)
 
 
 def _as_packed(folder: str, changed: set[str], members: Iterator[tuple[str, bytes]]) -> bool:

@@ -18,14 +18,19 @@ _KEY = "make-fetch-happen:request-cache:"
 
 def served(cache: str, url: str, digest: str, written: Callable[[str], bool]) -> bool:
     """Whether the URL gave exactly this content the last time npm fetched it."""
+    return digest in given(cache, url, written)
+
+
+def given(cache: str, url: str, written: Callable[[str], bool]) -> list[str]:
+    """The digests of what the URL gave the last time npm fetched it; none if it never did."""
     key = _KEY + url
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
     bucket = f"{cache}/_cacache/index-v5/{name[:2]}/{name[2:4]}/{name[4:]}"
     if written(bucket):
-        return False
+        return []
     entries = [_entry(line) for line in text(bucket, _MAX_BUCKET).splitlines()]
     ours = [entry for entry in entries if entry.get("key") == key]
-    return bool(ours) and digest in str(ours[-1].get("integrity")).split()
+    return str(ours[-1].get("integrity")).split() if ours else []
 
 
 def content(cache: str, digest: str) -> str:

@@ -34,6 +34,8 @@ class Facts:
     """Keys in a git dependency's .npmrc that do not change where npm fetches from."""
     gyp: str
     exec_event: str
+    trees: tuple[str, ...]
+    """Folders besides the project's root that npm fills; globs with `~`."""
 
 
 @cache
@@ -56,6 +58,7 @@ def facts() -> Facts:
         harmless=frozenset(data["git"]["harmless"]),
         gyp=data["script"]["gyp"],
         exec_event=data["script"]["npx"],
+        trees=tuple(data["places"]["trees"]),
     )
 
 

@@ -21,7 +21,7 @@ _LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
 def learned(argv: Sequence[str], environment: Mapping[str, str], cwd: str) -> Iterator[Learned]:
     """Each host with the reason, most telling first."""
     arguments = parse(argv)
-    root = _root(arguments, cwd)
+    root = root_of(arguments, cwd)
     found = [*_registries(arguments, argv, environment, root)]
     default = built_in(os.path.realpath(script_of(argv) or ""), lambda _path: False)
     yield from found
@@ -41,19 +41,20 @@ def _registries(
     for name, value in environment.items():
         if name.lower() == "npm_config_registry":
             yield from hosts.at(value, f"registry in {name}")
-    for path in _files(argv, environment, root):
+    for path in files(argv, environment, root):
         for scope, url in _REGISTRY.findall(text(path, _MAX_BYTES, follow=True)):
             yield from hosts.at(url, f"{f'{scope} has its ' if scope else ''}registry in {path}")
 
 
-def _files(argv: Sequence[str], environment: Mapping[str, str], root: str) -> list[str]:
+def files(argv: Sequence[str], environment: Mapping[str, str], root: str) -> list[str]:
     """The project's, the user's and the installation's .npmrc."""
     top = Path(script_of(argv) or "/usr/bin/npm").parent.parent
     user = environment.get("npm_config_userconfig") or f"{environment.get('HOME', '')}/.npmrc"
     return [f"{root}/.npmrc", user, environment.get("npm_config_globalconfig") or f"{top}/etc/npmrc"]
 
 
-def _root(arguments: Arguments, cwd: str) -> str:
+def root_of(arguments: Arguments, cwd: str) -> str:
+    """The folder with the package.json that npm works by."""
     given = os.path.join(cwd, *arguments.all("--prefix")[-1:])  # noqa: PTH118
     above = (given, *map(str, Path(given).parents))
     return next((folder for folder in above if Path(folder, "package.json").is_file()), given)

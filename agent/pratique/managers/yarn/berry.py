@@ -50,14 +50,14 @@ def archived(file: str, context: Context, request: Request) -> Proof | None:
     if found is None:
         return None
     version = re.fullmatch(re.escape(found["slug"]) + _FILE, f"{found['slug']}{found['rest']}")
-    if version is None or version["hash"] != _locator(found["name"], version["version"]):
+    if version is None or version["hash"] != locator(found["name"], f"npm:{version['version']}"):
         return Proof(found["name"], doubt="yarn resolved it from no registry")
     archive = f"{found['folder']}/{found['slug']}{found['rest']}"
-    originals = _cache(request).glob(
+    originals = cache(request.environment).glob(
         f"{escape(found['slug'])}-npm-{escape(version['version'])}-{version['hash']}-*.zip"
     )
-    same = any(_same(archive, str(path)) for path in originals if not context.written_by_package(str(path)))
-    doubt = None if same else "yarn's global cache has no such archive"
+    kept = any(same(archive, str(path)) for path in originals if not context.written_by_package(str(path)))
+    doubt = None if kept else "yarn's global cache has no such archive"
     return Proof(found["name"], version["version"], doubt=doubt, why="the archive that yarn resolved")
 
 
@@ -111,29 +111,32 @@ def _archives(case: Case) -> Iterator[tuple[str, str, str]]:
     """Name, version and file of what yarn resolved from a registry under a name that may be the place's."""
     for name in dict.fromkeys(name for name in (case.place.name, case.script.name) if name):
         slug = name.replace("/", "-")
-        for path in sorted(_cache(case.request).glob(f"{escape(slug)}-npm-*.zip"))[:_MOST]:
+        for path in sorted(cache(case.request.environment).glob(f"{escape(slug)}-npm-*.zip"))[:_MOST]:
             found = re.fullmatch(re.escape(slug) + _FILE, path.name)
-            good = found and found["hash"] == _locator(name, found["version"])
+            good = found and found["hash"] == locator(name, f"npm:{found['version']}")
             if found and good and not case.context.written_by_package(str(path)):
                 yield name, found["version"], str(path)
 
 
-def _cache(request: Request) -> Path:
-    base = request.environment.get("YARN_GLOBAL_FOLDER") or facts().own["berry"].replace("~", request.home, 1)
+def cache(environment: Mapping[str, str]) -> Path:
+    """Where yarn 4 keeps what it fetched for all projects."""
+    home = environment.get("HOME", "")
+    base = environment.get("YARN_GLOBAL_FOLDER") or facts().own["berry"].replace("~", home, 1)
     return Path(os.path.realpath(base), "cache")
 
 
-def _locator(name: str, version: str) -> str:
+def locator(name: str, reference: str) -> str:
     """Yarn's hash of what a name was resolved to: of the hash of its two parts, and of the reference."""
     scope, _, bare = name.removeprefix("@").rpartition("/")
-    return _hash(_hash(scope + bare) + f"npm:{version}")[:10]
+    return _hash(_hash(scope + bare) + reference)[:10]
 
 
 def _hash(said: str) -> str:
     return hashlib.sha512(said.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _same(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
+    """Whether two archives have one content."""
     try:
         with opened(one) as first, opened(other) as second:
             digests = [hashlib.file_digest(file, "sha512").digest() for file in (first, second)]

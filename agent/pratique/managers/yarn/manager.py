@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pratique.managers.base import Context, Stopped
 from pratique.managers.files import text
@@ -39,6 +40,15 @@ class Yarn(NodeFamily):
             *configured,
         ]
         return of_files(files, own, given, lambda path: False, said.get("npm_config_registry"))
+
+    def configured(self, manager: Stopped, root: str) -> Registries:
+        """The same once yarn has ended, and tells no child of its own default any more."""
+        own, same = classic.built_in(manager)
+        found = self.registries(manager, root, {"npm_config_registry": own} if own else {})
+        defaults = {each.rstrip("/") for each in (own, same) if each}
+        if own is None or str(found.default).rstrip("/") not in defaults:
+            return found
+        return replace(found, default=own, built_in=same, replaced="npmjs")
 
     def proof(self, case: Case) -> Proof:
         """By content: neither tells its scripts which archive they are of."""

@@ -1,0 +1,51 @@
+"""Node packages an install wrote: their folders as they lie there, named by what the manager itself keeps of them.
+
+Every package folder that the install wrote is fresh, whoever can say what it is. A manager's reader adds the name:
+*verified* where its state says that the registry configured for that name served it. What no reader vouches for is
+claimed by the name of its place, with the version that it gives itself.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Protocol
+
+from pratique.backends.base import FreshTree
+from pratique.daemon.installed import Install
+from pratique.daemon.installed.node import places
+from pratique.daemon.installed.node.places import Wrote
+
+_READERS = ("npm", "pnpm", "classic", "berry", "bun")
+"""Modules of this folder, one for each way in which a manager notes what it installed; asked in this order."""
+
+
+class Reader(Protocol):
+    """One of them."""
+
+    def found(self, wrote: Wrote) -> Iterator[FreshTree]:
+        """What its manager notes of the folders that were written, and of archives that are run as they are."""
+
+
+def found(install: Install, written: Callable[[str], bool]) -> Iterator[FreshTree]:
+    """Every package whose folder or archive the install wrote."""
+    wrote = places.wrote(install, written)
+    told: set[str] = set()
+    for reader in _readers():
+        for tree in reader.found(wrote):
+            if told.isdisjoint((*tree.directories, *tree.files)):
+                told.update((*tree.directories, *tree.files))
+                yield tree
+    for place in wrote.places:
+        if place.folder not in told:
+            told.add(place.folder)
+            yield place.tree(place.name, place.version)
+
+
+@cache
+def _readers() -> tuple[Reader, ...]:
+    return tuple(importlib.import_module(f"{__name__}.{name}") for name in _READERS)
+
+
+def warm() -> None:
+    """Import them now."""
+    _readers()
