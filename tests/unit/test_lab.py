@@ -117,10 +117,11 @@ def test_the_proxy_carries_requests_and_tunnels() -> None:
         proxy = Proxy(near, lambda host, port: socket.create_connection((host, port), timeout=3))
         whole = http.client.HTTPConnection(*near.getsockname()[:2], timeout=5)
         whole.request("GET", f"http://127.0.0.1:{port}/page")
+        bodies = [whole.getresponse().read()]  # before the next is asked for: each has a thread of its own
         tunnel = http.client.HTTPConnection(*near.getsockname()[:2], timeout=5)
         tunnel.set_tunnel("127.0.0.1", port)
         tunnel.request("POST", "/page", b"loot")
-        bodies = [connection.getresponse().read() for connection in (whole, tunnel)]
+        bodies.append(tunnel.getresponse().read())
         whole.close()
         tunnel.close()
         proxy.close()

@@ -218,6 +218,19 @@ def test_workspaces_are_never_taken_out_of_node_modules(tmp_path: Path) -> None:
     assert set(found.places) == {str(tmp_path.resolve()), str((tmp_path / "packages/a/b").resolve())}
 
 
+@pytest.mark.parametrize(("pattern", "found"), [("../other", True), ("../**", False), ("../*", False)])
+def test_workspaces_do_not_have_the_host_searched(tmp_path: Path, pattern: str, found: bool) -> None:
+    """A neighbour that is named is a workspace; a pattern that leads out of the project is not followed."""
+    mine, other = (tmp_path / name for name in ("mine", "other"))
+    for folder in (mine, other):
+        folder.mkdir()
+        (folder / "package.json").write_text(json.dumps({"workspaces": [pattern]}))
+
+    places = read(str(mine), parse(("node", "npm", "i")), str(mine), "").places
+
+    assert set(places) == {str(mine.resolve()), *([str(other.resolve())] if found else [])}
+
+
 @given(st.text(min_size=1, max_size=30), st.text(max_size=20))
 def test_purls_can_be_read_again(name: str, version: str) -> None:
     """Whatever a package calls itself, what is written down is one purl."""

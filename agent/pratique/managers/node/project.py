@@ -18,6 +18,7 @@ from pratique.managers.files import text
 from pratique.managers.node.arguments import Arguments, place_in
 
 _MAX_BYTES, _MAX_PLACES = 1 << 20, 2_000
+_MAX_SEARCHED = 20_000
 _KINDS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 _BIN = re.compile(r"^(?:\.?/)?node_modules/\.bin/")
 
@@ -150,15 +151,18 @@ def _workspaces(root: str | None, manifest: Mapping[str, Any], more: Sequence[st
 
 
 def _expand(root: str, pattern: str) -> Iterator[str]:
-    """Folders with a package.json; below `**` every one, for npm looks no closer than we need to."""
+    """Folders with a package.json; below `**` every one, for npm looks no closer than we need to.
+
+    A project chooses the pattern, so it cannot have the whole host searched.
+    """
     head, deep, _ = pattern.partition("**")
-    if pattern == ".":
+    if pattern == "." or (pattern.startswith("..") and "*" in pattern):
         return
     if not deep:
         yield from (str(path) for path in Path(root).glob(pattern) if (path / "package.json").is_file())
         return
     for base in Path(root).glob(head.rstrip("/")) if head else [root]:
-        for top, folders, files in os.walk(base):
+        for top, folders, files in islice(os.walk(base), _MAX_SEARCHED):
             folders[:] = [name for name in folders if name != "node_modules"]
             if "package.json" in files:
                 yield top
