@@ -15,6 +15,7 @@ import pytest
 
 from lab.demands import demand
 from lab.guard import PRATIQUE, guarded
+from lab.probed import labelled, of
 from pratique.backends import seccomp, syscalls
 from pratique.backends.hooks import translate
 from pratique.backends.hooks.capability import capability
@@ -22,7 +23,6 @@ from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Plan
 from pratique.backends.hooks.probes import Probes
 from pratique.backends.hooks.records import CallRecord
 from pratique.words import Act, Action, Actor, Level, Stage
-from root.test_probes import labelled, of
 
 _RAW = CODE_GROUPS.index("net.raw-socket") + 1
 _LIMIT = 2.0

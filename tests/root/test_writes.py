@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.demands import demand
+from lab.probed import copied, from_memory, labelled, of
 from pratique.backends.hooks import mirrors
 from pratique.backends.hooks.allowances import Allowances
 from pratique.backends.hooks.capability import capability
@@ -21,7 +22,6 @@ from pratique.policy.lower import FilePlan
 from pratique.policy.model import Allow
 from pratique.policy.places import Place
 from pratique.words import Act, Action, Actor, Level, Stage
-from root.test_probes import copied, from_memory, labelled, of
 
 GROUPS = (*CODE_GROUPS, "persistence.git", "persistence.git-project", "persistence.trust")
 NUMBER = {name: index + 1 for index, name in enumerate(GROUPS)}
