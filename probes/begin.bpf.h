@@ -26,9 +26,10 @@ static __always_inline bool label_new(struct beginnings *how, struct label *labe
 	return false;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_begin, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+SEC("raw_tp/sched_process_exec")
+int BPF_PROG(on_begin, void *untyped, int old_pid, struct linux_binprm *bprm)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct label label = {};
 	struct beginnings *how;
 	struct scratch *scratch;
@@ -44,7 +45,7 @@ int BPF_PROG(on_begin, struct task_struct *task, int old_pid, struct linux_binpr
 		return 0;
 	exec = &scratch->record;
 	exec->flags = 0;
-	read_argv(exec, task->mm);
+	read_argv(exec, BPF_CORE_READ(task, mm));
 	patterns = recognise(scratch);
 	if (!patterns || !label_new(how, &label))
 		return 0;

@@ -102,18 +102,18 @@ static __always_inline void read_argv(struct exec_record *exec, struct mm_struct
 static __always_inline void describe(struct exec_record *exec, const struct label *label, struct task_struct *task,
 				     struct linux_binprm *bprm)
 {
-	struct file *file = bprm->file;
+	struct file *file = BPF_CORE_READ(bprm, file);
 
 	begin(&exec->head, label, RECORD_EXEC, ACT_EXEC);
 	exec->head.ppid = parent_of(task);
 	exec->exe = key_of(BPF_CORE_READ(file, f_inode));
 	exec->patterns = 0;
-	exec->argc = bprm->argc;
+	exec->argc = BPF_CORE_READ(bprm, argc);
 	exec->flags = 0;
 	exec->path[0] = 0;
-	bpf_probe_read_kernel_str(exec->filename, sizeof(exec->filename), bprm->filename);
-	bpf_probe_read_kernel_str(exec->interp, sizeof(exec->interp), bprm->interp);
-	read_argv(exec, task->mm);
+	bpf_probe_read_kernel_str(exec->filename, sizeof(exec->filename), BPF_CORE_READ(bprm, filename));
+	bpf_probe_read_kernel_str(exec->interp, sizeof(exec->interp), BPF_CORE_READ(bprm, interp));
+	read_argv(exec, BPF_CORE_READ(task, mm));
 	exec->code = code_of(file, &exec->exe);
 }
 
@@ -160,9 +160,10 @@ static __always_inline void become_pending(struct exec_record *exec, struct labe
 	exec->flags |= EXEC_PENDING;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+SEC("raw_tp/sched_process_exec")
+int BPF_PROG(on_exec, void *untyped, int old_pid, struct linux_binprm *bprm)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct label *label = current_label();
 	struct scratch *scratch;
 	struct exec_record *exec;
@@ -184,7 +185,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		become_pending(exec, label);
 	else if ((label->actor == ACTOR_COMMAND || label->actor == ACTOR_PROJECT) && !(label->flags & LABEL_OFF))
 		become_manager(scratch, label);
-	decide_code(exec, bprm->file);
+	decide_code(exec, BPF_CORE_READ(bprm, file));
 	killed = kill_if_refused(&exec->head, LEVEL_KILLED_BEFORE);
 	if (pending && !killed)
 		bpf_send_signal(SIGSTOP);

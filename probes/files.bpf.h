@@ -15,10 +15,20 @@ struct {
 /* In kernels from 6.2: loads through what it returns are plain ones, where each read by helper costs 15 ns. */
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 
+static __always_inline struct files_struct *own_files(void)
+{
+	void *task = (void *)bpf_get_current_task();
+	struct task_struct *typed;
+
+	if (!bpf_rdonly_cast)
+		return bpf_get_current_task_btf()->files;
+	typed = bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct));
+	return typed->files;
+}
+
 static __always_inline struct file *file_of(__u64 fd)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct fdtable *table = task->files->fdt;
+	struct fdtable *table = own_files()->fdt;
 	struct file **files = table->fd;
 	struct file *file = NULL;
 
@@ -185,7 +195,7 @@ static __always_inline bool write_allowed(struct guard_state *state, struct file
 /* The descriptor is there before the kill: a second thread may have used it by then. */
 static __always_inline bool has_threads(void)
 {
-	return bpf_get_current_task_btf()->signal->live.counter > 1;
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), signal, live.counter) > 1;
 }
 
 /* Its author dies before the first write; only what the open itself did has happened. True when a rule minded. */

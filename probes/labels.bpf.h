@@ -25,6 +25,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	struct fork_record record = {};
 	__u32 tgid = child->tgid;
 	__u32 parent_tgid = parent->tgid;
+	struct files_struct *files;
 	struct label *label, copy;
 
 	if (tgid == parent_tgid)
@@ -43,28 +44,31 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	count(COUNT_FORK);
 	begin(&record.head, &copy, RECORD_FORK, 0);
 	record.child = tgid;
-	record.shares = child->files && child->files == parent->files;
+	files = BPF_CORE_READ(child, files);
+	record.shares = files && files == BPF_CORE_READ(parent, files);
 	send(&record.head, sizeof(record), false);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
+/* Raw, for who exits is current, which is typed anyway: for a typed one newer kernels search all their types at load. */
+SEC("raw_tp/sched_process_exit")
+int on_exit(void *ctx)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct exit_record record = {};
 	__u32 tgid = task->tgid;
 	struct label *label;
 
 	end_fold(task->pid);
 	/* Not `pid == tgid`: a leader may exit and leave threads behind, or lose its place to an exec. */
-	if (task->signal->live.counter != 0)
+	if (BPF_CORE_READ(task, signal, live.counter) != 0)
 		return 0;
 	label = bpf_map_lookup_elem(&labels, &tgid);
 	if (!label)
 		return 0;
 	begin(&record.head, label, RECORD_EXIT, 0);
 	record.head.ppid = parent_of(task);
-	record.status = task->signal->group_exit_code ?: task->exit_code;
+	record.status = BPF_CORE_READ(task, signal, group_exit_code) ?: BPF_CORE_READ(task, exit_code);
 	/* The last two threads may both see `live == 0`: only one of them deletes. */
 	if (bpf_map_delete_elem(&labels, &tgid))
 		return 0;

@@ -13,17 +13,23 @@ from pratique.errors import GuardError
 ANY, NOEXIST, EXIST = 0, 1, 2
 _LOG_LINES = 12
 _LOG_BYTES = 4096
+_REASON_BYTES = 128
 
 _SAMPLE = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
 _PRINT = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 
 _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "libbpf_set_print": (c_void_p, (c_void_p,)),
-    "bpf_object__open_file": (c_void_p, (c_char_p, c_void_p)),
+    "libbpf_strerror": (c_int, (c_int, c_char_p, c_size_t)),
+    "bpf_object__open_mem": (c_void_p, (c_char_p, c_size_t, c_void_p)),
     "bpf_object__load": (c_int, (c_void_p,)),
     "bpf_object__close": (None, (c_void_p,)),
     "bpf_object__find_map_by_name": (c_void_p, (c_void_p, c_char_p)),
     "bpf_object__find_program_by_name": (c_void_p, (c_void_p, c_char_p)),
+    "bpf_object__next_map": (c_void_p, (c_void_p, c_void_p)),
+    "bpf_object__next_program": (c_void_p, (c_void_p, c_void_p)),
+    "bpf_map__name": (c_char_p, (c_void_p,)),
+    "bpf_map__reuse_fd": (c_int, (c_void_p, c_int)),
     "bpf_map__fd": (c_int, (c_void_p,)),
     "bpf_map__key_size": (c_uint32, (c_void_p,)),
     "bpf_map__value_size": (c_uint32, (c_void_p,)),
@@ -37,6 +43,7 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "bpf_program__attach_cgroup": (c_void_p, (c_void_p, c_int)),
     "bpf_program__attach_iter": (c_void_p, (c_void_p, c_void_p)),
     "bpf_program__fd": (c_int, (c_void_p,)),
+    "bpf_program__name": (c_char_p, (c_void_p,)),
     "bpf_iter_create": (c_int, (c_int,)),
     "bpf_link_create": (c_int, (c_int, c_int, c_int, c_void_p)),
     "bpf_link__open": (c_void_p, (c_char_p,)),
@@ -65,6 +72,10 @@ class _IterTask(ctypes.Structure):
 
 class _IterOptions(ctypes.Structure):
     _fields_ = (("sz", c_size_t), ("link_info", c_void_p), ("link_info_len", c_uint32))
+
+
+class _OpenOptions(ctypes.Structure):
+    _fields_ = (("sz", c_size_t), ("object_name", c_char_p))
 
 
 @cache
@@ -209,14 +220,16 @@ _MISSED_AT, _VERIFIED_AT = 208, 216
 class Object:
     """An object file: open, resize, load, then take its maps and attach its programs."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, image: bytes | None = None) -> None:
+        """With `image`: what the file held when it was read before."""
         self.path = path
-        self._pointer: int | None = library().bpf_object__open_file(os.fsencode(path), None)
-        if self._pointer is None:
-            raise GuardError(
-                f"cannot open {path.name}: {os.strerror(last_errno())}",
-                "run make -C probes, or reinstall pratique",
-            )
+        try:
+            # Kept: an upgrade may replace the file while this run still needs a program of it.
+            self._image = path.read_bytes() if image is None else image
+            self._pointer: int | None = self._opened()
+        except OSError as error:
+            what = f"cannot open {path.name}: {error.strerror}"
+            raise GuardError(what, "run make -C probes, or reinstall pratique") from error
 
     def resize(self, name: str, entries: int) -> None:
         """Set how many entries (ring buffer: bytes) map `name` holds; before `load` only."""
@@ -225,6 +238,19 @@ class Object:
     def leave_out(self, name: str) -> None:
         """Do not load a program; before `load` only."""
         library().bpf_program__set_autoload(self._program(name), False)
+
+    def beside(self, name: str) -> "Object":
+        """The same file opened once more, for a program that was left out: alone, and on the maps of this one."""
+        lib, other = library(), Object(self.path, self._image)
+        for program in _each(lib.bpf_object__next_program, other._pointer):
+            lib.bpf_program__set_autoload(program, lib.bpf_program__name(program) == name.encode())
+        for each in _each(lib.bpf_object__next_map, other._pointer):
+            own = self._map(lib.bpf_map__name(each).decode())
+            result = lib.bpf_map__reuse_fd(each, lib.bpf_map__fd(own))
+            if result:
+                other.close()
+                raise OSError(-result, os.strerror(-result))
+        return other
 
     def load(self) -> None:
         """Give everything to the kernel; OSError with the kernel's reason if it refuses."""
@@ -262,6 +288,15 @@ class Object:
         if pointer is not None:
             library().bpf_object__close(pointer)
 
+    def _opened(self) -> int:
+        options = _OpenOptions(ctypes.sizeof(_OpenOptions), self.path.name.partition(".")[0].encode())
+        pointer: int | None = library().bpf_object__open_mem(self._image, len(self._image), byref(options))
+        if pointer is None:
+            reason = ctypes.create_string_buffer(_REASON_BYTES)
+            library().libbpf_strerror(last_errno(), reason, len(reason))
+            raise OSError(last_errno(), reason.value.decode())
+        return pointer
+
     def _link(self, name: str, pointer: int | None) -> Link:
         if pointer is None:
             raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
@@ -280,6 +315,14 @@ class Object:
                 f"{self.path.name} has no {what} {name}", "run make -C probes, or reinstall pratique"
             )
         return pointer
+
+
+def _each(following: Callable[[int | None, int | None], int | None], whole: int | None) -> Iterator[int]:
+    """What libbpf lists one after the other, of an open object."""
+    found = following(whole, None)
+    while found is not None:
+        yield found
+        found = following(whole, found)
 
 
 def verified(program: int) -> int:

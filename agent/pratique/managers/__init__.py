@@ -1,6 +1,5 @@
 """The package managers Pratique knows. Adding one is one folder here and one line below."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -92,6 +91,8 @@ def _read() -> tuple[Pattern, ...]:
 @cache
 def own() -> frozenset[str]:
     """The packages that managers come in, as purls without version: an upgraded pip is still pip."""
+    import tomllib  # noqa: PLC0415 -- a wrapped run reads none of these
+
     folder = Path(__file__).parent
     read = (tomllib.loads((folder / name / "data.toml").read_text(encoding="utf-8")) for name in _FAMILIES)
     return frozenset(purl for data in read for purl in data["distributions"])

@@ -13,9 +13,17 @@ LABEL_SLOTS = 65536
 RING_BYTES = 16 << 20
 
 
-def open_object(label_slots: int, ring_bytes: int) -> libbpf.Object:
-    """The programs, opened with maps of these sizes and not yet loaded."""
+CALLS, BEGIN = "on_return", "on_begin"
+
+
+def open_object(label_slots: int, ring_bytes: int, *, lasting: bool) -> libbpf.Object:
+    """The programs, opened with maps of these sizes and not yet loaded.
+
+    Unless they are to last, without those that only a whole host needs at once: a third of what the kernel verifies.
+    """
     opened = libbpf.Object(resources.probes() / "hooks.bpf.o")
+    for name in () if lasting else (CALLS, BEGIN):
+        opened.leave_out(name)
     opened.resize("labels", label_slots)
     opened.resize("ring", ring_bytes)
     return opened
@@ -36,7 +44,7 @@ class _Loading:
 
     def _load(self) -> None:
         try:
-            opened = open_object(LABEL_SLOTS, RING_BYTES)
+            opened = open_object(LABEL_SLOTS, RING_BYTES, lasting=False)
         except Exception:  # noqa: BLE001 (loading again in the open tells what is wrong)
             return
         try:

@@ -19,8 +19,7 @@ from pratique.backends.pins import Kept, Pins
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
 
-BEGIN = "on_begin"
-CALLS = "on_return"
+BEGIN, CALLS = early.BEGIN, early.CALLS
 KEYS = "name_keys"
 _CGROUP = (
     *("on_connect4", "on_connect6", "on_sendmsg4", "on_sendmsg6"),
@@ -79,7 +78,7 @@ class Loaded:
     def attach(self) -> None:
         """Put the programs in force; on failure `GuardError`, and none stays attached.
 
-        That of system calls waits for fresh code, unless everything is kept.
+        That of system calls waits for fresh code, unless everything is kept: it is not even loaded before.
         """
         try:
             # The order matters: what begins a run must not be met again by `on_exec` as an exec within it.
@@ -137,7 +136,7 @@ class Loaded:
     def _load(self) -> libbpf.Object | Kept:
         if self._pins is not None and self._pins.held():
             return self._pins.open()
-        taken = early.take(self._label_slots, self._ring_bytes)
+        taken = None if self._pins else early.take(self._label_slots, self._ring_bytes)
         if taken is not None:
             return taken
         loaded = self._open()
@@ -149,7 +148,18 @@ class Loaded:
         return loaded
 
     def _open(self) -> libbpf.Object:
-        return early.open_object(self._label_slots, self._ring_bytes)
+        return early.open_object(self._label_slots, self._ring_bytes, lasting=self._pins is not None)
+
+    def _attach_later(self, name: str) -> libbpf.Link:
+        """Load and attach a program that was left out, on the maps there are."""
+        if isinstance(self._loaded, Kept):
+            return self._loaded.attach(name)
+        beside = self._loaded.beside(name)
+        try:
+            beside.load()
+            return beside.attach(name)
+        finally:
+            beside.close()
 
     def _fill(self) -> None:
         loaded = self._loaded

@@ -132,7 +132,7 @@ class Probes(Named):
 
     def _watch_calls(self) -> None:
         try:
-            link = self._links[CALLS] = self._loaded.attach(CALLS)
+            link = self._links[CALLS] = self._attach_later(CALLS)
         except OSError as error:
-            raise GuardError(f"the kernel refused to attach a program ({error.strerror})") from error
+            raise GuardError(f"the kernel refused the program of system calls ({error.strerror})") from error
         self.also_held(link.fd)
