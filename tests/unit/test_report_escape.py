@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pratique.runs import escape, html, store, text
-from pratique.runs.text import Paper
+from pratique.runs import escape, html, people, store, text
+from pratique.runs.paper import Paper
 from pratique.words import Act, Action
 from unit import runs_sample as sample
 
@@ -68,6 +68,17 @@ def test_no_terminal_line_obeys_a_name(word: str, width: int, colour: bool, unic
     lines_are_harmless(shown)
     lines_are_harmless(text.allows(report))
     lines_are_harmless(text.listed(report))
+
+
+@given(word=hostile | st.text("npm ci:#[-", max_size=40), width=WIDTHS, unicode=st.booleans())
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_clean_line_is_that_of_the_block(word: str, width: int, unicode: bool) -> None:
+    """Laid out by hand or by the library: where the first is there at all, not a letter differs."""
+    run = sample.started(sample.run(command=["npm", word]))
+    run.ended(0, None, 0, {"exec": 9, "connect": 1})
+    report, paper = sample.built(run), Paper(width=width, unicode=unicode)
+
+    assert people.clean(report, paper) in (None, text.render(report, paper))
 
 
 @given(word=hostile)

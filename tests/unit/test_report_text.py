@@ -6,8 +6,8 @@ import pytest
 from rich.cells import cell_len
 
 from pratique.model import Coverage
-from pratique.runs import phrases, report, text
-from pratique.runs.text import Paper
+from pratique.runs import people, phrases, report, text
+from pratique.runs.paper import Paper
 from pratique.words import Act, Action, Actor, Level, Quality, Stage
 from unit import runs_sample as sample
 
@@ -56,6 +56,16 @@ def test_clean_is_one_line_with_true_counts() -> None:
     )
 
 
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_the_clean_line_is_laid_out_at_once(width: int) -> None:
+    """An everyday clean run is told without the library that lays out blocks; one with notes is not."""
+    paper = Paper(width=width)
+
+    assert people.clean(clean(), paper) == text.render(clean(), paper)
+    assert people.clean(clean(notes=("look",)), paper) is None
+    assert people.clean(sample.built(), paper) is None
+
+
 def test_who_connected_is_not_said_when_unknown() -> None:
     """When the kernel counted more than we saw, nobody is named."""
     given = clean()
@@ -80,7 +90,7 @@ def test_ascii_terminals_get_ascii() -> None:
     """Where the encoding is not UTF-8 nothing else is written."""
     assert shown(unicode=False).isascii()
     stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
-    text.write(sample.built(), stream)
+    people.write(sample.built(), stream)
     stream.seek(0)
     assert "x read" in stream.read()
 

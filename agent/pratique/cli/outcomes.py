@@ -10,8 +10,8 @@ from pratique.backends.base import Ended
 from pratique.errors import GuardError
 from pratique.model import Coverage
 from pratique.policy.model import Policy
+from pratique.runs import people, verdict
 from pratique.runs import report as reports
-from pratique.runs import verdict
 from pratique.runs.escape import harmless_line, visible
 from pratique.runs.run import Run
 from pratique.runs.store import ReportFile, Store
@@ -63,11 +63,8 @@ def tell_told(
 
 
 def _say(told: dict[str, Any], *, quiet: bool) -> None:
-    """Tell people; what lays it out is not even loaded where there is nothing to say."""
     if not (quiet and told["run"]["verdict"] == "clean" and not told["run"]["incomplete"]):
-        from pratique.runs import text  # noqa: PLC0415 -- as said
-
-        text.write(told, sys.stderr)
+        people.write(told, sys.stderr)
 
 
 class Acted(NamedTuple):

@@ -69,7 +69,7 @@ def _of_daemon(run: str | None) -> dict[str, Any] | None:
 
 def show(report: dict[str, Any], how: str) -> None:
     """Print one report on standard output."""
-    from pratique.runs import exports, html, store, text  # noqa: PLC0415 -- only after the command
+    from pratique.runs import exports, html, people, store  # noqa: PLC0415 -- only after the command
 
     if how in EXPORTS:
         sys.stdout.write(exports.exported(report, how))
@@ -78,7 +78,7 @@ def show(report: dict[str, Any], how: str) -> None:
     elif how == "html":
         sys.stdout.write(html.page(report))
     else:
-        text.write(report, sys.stdout)
+        people.write(report, sys.stdout)
 
 
 def moment(given: str, now: datetime | None = None) -> datetime:

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if daemon:
         return _thin(request, args)
     report, trace = (ReportFile(path) if path else None for path in (args.report, args.trace))
-    outcome = guarded(request, meanwhile=partial(_import_what_tells, command, quiet=args.quiet))
+    outcome = guarded(request, meanwhile=partial(_import_what_tells, command))
     try:
         return _finish(outcome, args, report, trace)
     finally:
@@ -110,16 +110,14 @@ def _die_alike(number: int | None) -> int:
     return 0
 
 
-def _import_what_tells(command: list[str], *, quiet: bool) -> None:
-    """What judges the first stopped process, then the heavy part of the report: while the command runs.
+def _import_what_tells(command: list[str]) -> None:
+    """What judges the first stopped process, then what reports: while the command runs.
 
     A command that is over at once needs none of it, and would only have to wait.
     """
     time.sleep(_AT_ONCE)
     import_module("pratique.managers").warm(command)
     import_module("pratique.cli.outcomes")
-    if not quiet:
-        import_module("pratique.runs.text")
     gc.freeze()
     gc.enable()
     if Place.here().enrolled():

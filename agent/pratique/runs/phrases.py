@@ -6,8 +6,7 @@ All of it is plain text: whoever prints it escapes it.
 import os
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 Json = dict[str, Any]
@@ -28,11 +27,11 @@ _WHO = {
     "project": "the project's own scripts",
 }
 _ECOSYSTEM_VERB = {"npm": "npm uninstall", "pypi": "pip uninstall"}
+_VERDICTS = {"blocked": "BLOCKED", "findings": "FINDINGS", "clean": "clean"}
 _WORST = {"killed": 0, "denied": 0, "audited": 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """The findings of one package (or of one other actor), and what is known of it."""
 
     title: str
@@ -165,6 +164,23 @@ def why(findings: Iterable[Json]) -> str:
     named, more = list(techniques)[:_TECHNIQUES], len(techniques) - _TECHNIQUES
     named += [f"{more} more"] if more > 0 else []
     return f"{said} ({', '.join(named)})" if techniques else said
+
+
+def headline(report: Json) -> tuple[str, str]:
+    """The verdict in a word or two, and what was run."""
+    run = report["run"]
+    word = _VERDICTS[run["verdict"]]
+    if word == "clean" and not run["judged"]:
+        word = "nothing judged"
+    return word, run["description"] or command({"argv": run["command"], "exe": None})
+
+
+def facts(report: Json) -> list[str]:
+    """What is said of every run: counts, who guarded, and what it took."""
+    run = report["run"]
+    added = run["added_seconds"]
+    said = [counted(report), str(run["backend"])]
+    return said + ([f"{added:.1f} s added"] if added is not None else [])
 
 
 def what_ran(report: Json) -> str:

@@ -4,10 +4,7 @@ Marks have words beside them, colour only helps, and no line begins with what a 
 """
 
 import io
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TextIO
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,6 +12,7 @@ from rich.text import Text
 
 from pratique.runs import phrases
 from pratique.runs.escape import harmless_line, visible
+from pratique.runs.paper import Paper
 from pratique.runs.phrases import Group, Json
 from pratique.runs.verdict import FOUND
 
@@ -27,40 +25,9 @@ _STYLES = {
 }
 _ACTION = {"denied": ("✗", "red"), "killed": ("✗", "red"), "audited": ("!", "yellow")}
 _ASCII = str.maketrans({"✗": "x", "·": "-", "→": ">", "…": "~", "×": "x"})
-_NARROWEST, _WIDEST = 20, 160
+_NARROWEST = 20
 _MOST_LINES, _MOST_GROUPS = 12, 8
 _MARGIN, _LABEL, _VERB = 2, 9, 8
-
-
-@dataclass(frozen=True, slots=True)
-class Paper:
-    """What the block is printed on."""
-
-    width: int = 80
-    colour: bool = False
-    unicode: bool = True
-    homes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, stream: TextIO, environment: Mapping[str, str] | None = None) -> "Paper":
-        """What `stream` can show; NO_COLOR, TERM=dumb and pipes mean no colour."""
-        environment = os.environ if environment is None else environment
-        terminal = stream.isatty()
-        plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb" or not terminal
-        return cls(
-            width=_width(stream, environment, terminal),
-            colour=not plain,
-            unicode=(stream.encoding or "").lower().replace("-", "") == "utf8",
-            homes=tuple(filter(None, (environment.get("HOME"),))),
-        )
-
-
-def write(report: Json, stream: TextIO) -> None:
-    """Print the report to a terminal or pipe."""
-    shown = render(report, Paper.of(stream))
-    encoding = stream.encoding or "ascii"
-    stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
-    stream.flush()
 
 
 def render(report: Json, paper: Paper | None = None) -> str:
@@ -97,7 +64,9 @@ class _Block:
         """One clean line with what must be known besides, or the block."""
         run = self._run
         if not self._report["findings"]:
-            yield from self._parts(self._headline(), [phrases.what_ran(self._report), *self._facts()])
+            yield from self._parts(
+                self._headline(), [phrases.what_ran(self._report), *phrases.facts(self._report)]
+            )
             yield from self._notes()
             return
         yield from self._parts(self._headline(), [f"run {run['id']}"])
@@ -113,21 +82,11 @@ class _Block:
         yield from self._ending()
 
     def _headline(self) -> list[Text]:
-        run = self._report["run"]
-        word = {"blocked": "BLOCKED", "findings": "FINDINGS", "clean": "clean"}[run["verdict"]]
-        if word == "clean" and not run["judged"]:
-            word = "nothing judged"
-        said = run["description"] or phrases.command({"argv": run["command"], "exe": None})
+        word, said = phrases.headline(self._report)
         head = Text("pratique  ").append(word, _STYLES[word])
-        if run["incomplete"]:
+        if self._run["incomplete"]:
             head.append(" ").append("INCOMPLETE", _STYLES["INCOMPLETE"])
         return [head, Text(visible(said), "bold")]
-
-    def _facts(self) -> list[str]:
-        run = self._report["run"]
-        added = run["added_seconds"]
-        facts = [phrases.counted(self._report), str(run["backend"])]
-        return facts + ([f"{added:.1f} s added"] if added is not None else [])
 
     def _group(self, group: Group) -> Iterator[Text]:
         yield from self._parts(
@@ -260,18 +219,6 @@ def _styled(line: Text, paper: Paper) -> str:
     with console.capture() as capture:
         console.print(line, end="", markup=False, emoji=False)
     return capture.get().rstrip(" ")
-
-
-def _width(stream: TextIO, environment: Mapping[str, str], terminal: bool) -> int:
-    columns = environment.get("COLUMNS", "")
-    if columns.isascii() and columns.isdigit() and int(columns):
-        return min(int(columns), _WIDEST)
-    if not terminal:
-        return 80
-    try:
-        return min(os.get_terminal_size(stream.fileno()).columns or 80, _WIDEST)
-    except OSError:
-        return 80
 
 
 def _harmless(stanza: str) -> str:
