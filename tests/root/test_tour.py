@@ -27,6 +27,8 @@ _PURL = "pkg:pypi/token-tidy@3.7.2"
 _PLACE = Place(Path("/var/lib/pratique"))
 _SERVER = PRATIQUE.with_name("pratique-server")
 _LIMIT = 60
+_IN_FORCE = 5
+"""Seconds after which a block binds every agent that listens: what docs/collector.md promises."""
 
 
 def _say(*words: object, env: dict[str, str] | None = None) -> str:
@@ -121,7 +123,7 @@ def _refused_on(laptop: Daemon, fleet: _Fleet, world: World) -> None:
 
         given = {"purl": _PURL, "reason": "it steals credentials"}
         assert fleet.client.post("/blocks", json=given).status_code == httpx.codes.CREATED
-        known, _ = fleet.until("/progress/blocks", _applied, _LIMIT)
+        known, _ = fleet.until("/progress/blocks", _applied, _IN_FORCE)
         assert sorted(row["state"] for row in known["hosts"]) == ["applied", "pending"]
         # Where nobody listens, it is pending: the build server has no uplink that stays.
         answer = as_user(world, world.install("token-tidy"))
