@@ -66,11 +66,14 @@ class Flights:
 
     def _last_word(self, run_id: str) -> tuple[str, int]:
         """Verdict and number of findings of a run whose processes are gone, as an earlier daemon left them."""
+        told = self._told(run_id)
+        return (told["run"]["verdict"], len(told["findings"])) if told else ("unknown", 0)
+
+    def _told(self, run_id: str) -> dict[str, Any] | None:
         try:
-            told = self._store.load(run_id)
-        except PratiqueError:
-            return "unknown", 0
-        return told["run"]["verdict"], len(told["findings"])
+            return self._store.load(run_id)
+        except (OSError, PratiqueError):
+            return None
 
     def take(self, events: Iterable[Event]) -> None:
         """Carry events to their runs, answer stopped processes, say what was refused."""
@@ -201,12 +204,11 @@ class Flights:
             self._backend.name,
             self.next_origin,
             run_id=known.id if known else None,
-            notes=("taken over from an earlier daemon: what happened before is not in this report",),
             record=self._recorded(),
         )
         if known is not None:
             flight.began = known.started
-        flight.adopt(members, self._state.origins(number))
+        flight.adopt(members, self._state.origins(number), self._told(known.id) if known else None)
         self._keep(flight)
 
     def _settle(self, flight: Flight, event: Event) -> None:
@@ -245,7 +247,7 @@ class Flights:
         told = flight.report(self.coverage, self._backend.losses().total, so_far=so_far)
         for found in told["findings"]:
             line = self.source(found["process"]["pid"], str(found["target"].get("path")))
-            found["source"] = escape.unicode_only(line)
+            found["source"] = escape.unicode_only(line) or found["source"]
         return told
 
     def _save(self, flight: Flight, told: dict[str, Any]) -> None:
