@@ -208,8 +208,8 @@ class HostBackend(Backend, Protocol):
     def forget(self, origins: Iterable[int]) -> None:
         """These origins' runs have ended: drop what they were allowed."""
 
-    def begin_install(self, first: int, sites: Iterable[str]) -> None:
-        """From the end of process `first` until `end_install`, interpreters that start on these folders wait."""
+    def begin_install(self, first: int, sites: Iterable[str], programs: Iterable[str]) -> None:
+        """From the end of `first` until `end_install` wait: starts on these folders, execs of these programs."""
 
     def end_install(self, first: int) -> None:
         """What that process installed is followed now."""

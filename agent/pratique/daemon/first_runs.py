@@ -55,7 +55,7 @@ class FirstRuns:
 
     def expect(self, pid: int, install: Install) -> None:
         """An install has begun."""
-        self._backend.begin_install(pid, installed.sites(install))
+        self._backend.begin_install(pid, installed.sites(install), installed.programs(pid, install))
 
     def learn(self, pid: int, install: Install, flight: Flight) -> None:
         """An install's first process has ended: what it wrote is fresh from now on."""

@@ -209,6 +209,8 @@ class Flights:
         if known is not None:
             flight.began = known.started
         flight.adopt(members, self._state.origins(number), self._told(known.id) if known else None)
+        for pid, install in flight.installs.items():
+            self.first_runs.expect(pid, install)
         self._keep(flight)
 
     def _settle(self, flight: Flight, event: Event) -> None:
