@@ -132,6 +132,10 @@ class FirstRuns:
     def _refused(self, opened: FreshOpened) -> None:
         names = ", ".join(opened.purls)
         journal.say(f"denied a manager (pid {opened.pid}) {opened.path} of {names}: it would run in it")
+        self._begin(opened)
+        flight = self._flights.of(opened.run)
+        if flight is not None:
+            flight.run.spare(opened.path)
 
     def _know(self, flight: Flight, opened: FreshOpened) -> None:
         """Which packages may have acted: one is named, several are candidates."""

@@ -214,6 +214,7 @@ class Flights:
         self._keep(flight)
 
     def _settle(self, flight: Flight, event: Event) -> None:
+        self.first_runs.take()  # what a manager was refused before it started this
         settling.settle(event, self.policy, self._backend, flight.run)
         for origin in flight.new_origins():
             self._state.keep_origin(flight.number, origin.number, origin_facts(origin))
