@@ -135,8 +135,8 @@ class Backend(Protocol):
     def ended(self) -> Ended | None:
         """How the spawned command ended, or None while it lives."""
 
-    def label(self, pid: int, settlement: Settlement) -> None:
-        """Label a live process that no exec event announced (tests, daemon)."""
+    def label(self, pid: int, settlement: Settlement, allows: Sequence[Allow] = ()) -> None:
+        """Label a live process that no exec event announced, and give its origin these allows (tests, daemon)."""
 
     def events(self, timeout: float) -> Iterable[Event]:
         """Wait up to `timeout` seconds; the events that came, in order of time per process.
