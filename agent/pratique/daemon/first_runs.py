@@ -11,7 +11,7 @@ from pratique.backends.base import FreshOpened, HostBackend
 from pratique.daemon import installed, journal
 from pratique.daemon.flight import Flight, origin_facts, words_of
 from pratique.daemon.installed import Install
-from pratique.daemon.state import State
+from pratique.daemon.state import Package, State
 from pratique.model import Event, Identity, Kind, Settlement
 from pratique.policy import allows
 from pratique.policy.model import BLOCKED
@@ -45,13 +45,14 @@ class FirstRuns:
         policy = self._flights.policy
         if not policy.blocks and not policy.allows:
             return
-        fresh = {tree.purl for tree in self._state.fresh(time.time())}
-        for tree in self._state.all():
-            blocked = allows.blocked(policy, Identity(Quality.CLAIMED, tree.purl, digest=tree.digest))
-            if blocked or (tree.purl not in fresh and self._may_something(tree.purl)):
-                self._backend.follow([tree], self._flights.next_origin)
-                if not blocked:
-                    self._backend.trust(tree.purl)
+        for purl, package in self._state.packages(time.time()).items():
+            may = not package.is_fresh and self._may_something(_identity(purl, package))
+            for tree in package.trees:
+                blocked = allows.blocked(policy, Identity(Quality.CLAIMED, purl, digest=tree.digest))
+                if blocked or may:
+                    self._backend.follow([tree], self._flights.next_origin)
+                if may and not blocked:
+                    self._backend.trust(purl)
 
     def expect(self, pid: int, install: Install) -> None:
         """An install has begun."""
@@ -112,13 +113,13 @@ class FirstRuns:
         return known
 
     def _trust(self, purl: str) -> None:
-        if self._may_something(purl):
+        if self._may_something(self._identity((purl,))):
             self._backend.trust(purl)
         else:
             self._backend.unfollow(purl)
 
-    def _may_something(self, purl: str) -> bool:
-        return bool(allows.allows_for(self._flights.policy, self._identity((purl,)), Stage.FIRST_RUN))
+    def _may_something(self, identity: Identity) -> bool:
+        return bool(allows.allows_for(self._flights.policy, identity, Stage.FIRST_RUN))
 
     def _begin(self, opened: FreshOpened) -> None:
         if self._flights.of(opened.run) is None:
@@ -183,5 +184,9 @@ class FirstRuns:
     def _identity(self, purls: tuple[str, ...]) -> Identity:
         if len(purls) > 1:
             return Identity(candidates=purls)
-        quality = Quality.VERIFIED if self._state.is_verified(purls[0]) else Quality.CLAIMED
-        return Identity(quality, purls[0], digest=self._state.digest(purls[0]))
+        return _identity(purls[0], self._state.package(purls[0], time.time()))
+
+
+def _identity(purl: str, package: Package) -> Identity:
+    quality = Quality.VERIFIED if package.is_verified else Quality.CLAIMED
+    return Identity(quality, purl, digest=package.digest)
