@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,12 @@ class FirstRuns:
         if not flight.refused:
             for purl in self._state.ran_clean(flight.purls, time.time()):
                 self._trust(purl)
+
+    def code_of(self, purls: Iterable[str]) -> list[str]:
+        """Folders and files of these packages."""
+        now = time.time()
+        trees = [tree for purl in purls for tree in self._state.package(purl, now).trees]
+        return [place for tree in trees for place in (*tree.directories, *tree.files)]
 
     def approve(self, purl: str) -> bool:
         """Trust it from now on; False when it is not known here."""

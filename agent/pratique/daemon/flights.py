@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pratique import settling
@@ -12,6 +12,7 @@ from pratique.daemon import journal
 from pratique.daemon.first_runs import FirstRuns
 from pratique.daemon.flight import Flight, origin_facts, user_name, words_of
 from pratique.daemon.handing import Handing
+from pratique.daemon.stacks import place_of
 from pratique.daemon.state import Known, State
 from pratique.errors import PratiqueError
 from pratique.model import Event, Kind
@@ -41,8 +42,10 @@ class Flights:
         self.coverage: Any = ()
         self.recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
         """What rules minded lately, newest last."""
-        self.source: Callable[[int, str], dict[str, Any] | None] = lambda _pid, _path: None
-        """The line of code behind a refused open, where it is known."""
+        self.source: Callable[[int, str], dict[str, Any] | None] = lambda _pid, _place: None
+        """The line of code behind a refusal, where it is known."""
+        self.look: Callable[[int, str, Sequence[str]], None] = lambda _pid, _place, _inside: None
+        """See which line of these folders a refused process is at, if that is not known."""
         self.ended = 0
         self._backend, self._state, self._store, self._jobs = backend, state, store, jobs
         self._handing = handing
@@ -228,6 +231,7 @@ class Flights:
         )
         if event.kind is Kind.ACT and event.action >= Action.DENY and not self._is_echo(flight, event):
             journal.say(line, journal.WARNING)
+            self.look(event.pid, place_of(event.target), self.first_runs.code_of(flight.purls))
 
     def _is_echo(self, flight: Flight, event: Event) -> bool:
         key = (flight.number, event.rule, event.origin, str(event.target.get("path")))
@@ -249,7 +253,7 @@ class Flights:
     def _sum_up(self, flight: Flight, *, so_far: bool = False) -> dict[str, Any]:
         told = flight.report(self.coverage, self._backend.losses().total, so_far=so_far)
         for found in told["findings"]:
-            line = self.source(found["process"]["pid"], str(found["target"].get("path")))
+            line = self.source(found["process"]["pid"], place_of(found["target"]))
             found["source"] = escape.unicode_only(line) or found["source"]
         return told
 
