@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from pratique.policy.model import BLOCKED
 from pratique.runs.attribution import Origin
 from pratique.words import Act, Action, Actor, Level, Quality, Stage
 
+_SPARED = 64
+
 if TYPE_CHECKING:
     from pratique.daemon.flights import Flights
 
@@ -28,6 +31,8 @@ class FirstRuns:
 
     def __init__(self, flights: "Flights", backend: HostBackend, state: State) -> None:
         self._flights, self._backend, self._state = flights, backend, state
+        self._spared: deque[FreshOpened] = deque(maxlen=_SPARED)
+        """What managers were refused lately."""
 
     def resume(self) -> int:
         """Watch what was fresh before this daemon; how many packages."""
@@ -140,10 +145,16 @@ class FirstRuns:
     def _refused(self, opened: FreshOpened) -> None:
         names = ", ".join(opened.purls)
         journal.say(f"denied a manager (pid {opened.pid}) {opened.path} of {names}: it would run in it")
-        self._begin(opened)
+        self._spared.append(opened)
         flight = self._flights.of(opened.run)
         if flight is not None:
-            flight.run.spare(opened.path)
+            self.spare(flight)
+
+    def spare(self, flight: Flight) -> None:
+        """What its managers were refused is not in them; it may be known before the run is."""
+        for opened in self._spared:
+            if opened.run == flight.number:
+                flight.run.spare(opened.path)
 
     def _know(self, flight: Flight, opened: FreshOpened) -> None:
         """Which packages may have acted: one is named, several are candidates."""

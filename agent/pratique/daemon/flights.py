@@ -193,6 +193,7 @@ class Flights:
         flight.run.written_by_package = self._backend.written_by_package
         flight.lost_before = self._backend.losses().total
         self._live[flight.number] = flight
+        self.first_runs.spare(flight)
         self._state.begin(
             Known(flight.run.id, flight.number, flight.uid, list(flight.command), None, flight.began)
         )
