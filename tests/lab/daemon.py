@@ -1,6 +1,7 @@
 """A daemon of the lab: guards one made-up user only, with places of its own, and is surely ended."""
 
 import json
+import mmap
 import os
 import secrets
 import shutil
@@ -9,7 +10,8 @@ import subprocess
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -111,6 +113,30 @@ class Daemon:
         until(lambda: len(self.status()["ended"]) >= ended and not self.status()["runs"], patience)
         found: list[dict[str, Any]] = self.status()["ended"]
         return found
+
+    def lose_records(self) -> None:
+        """Between two daemons: what the kernel has told and nobody has read is gone, as from a ring that was full."""
+        with self._kept() as kept:
+            ring, page = kept.map("ring").fd, mmap.PAGESIZE
+            with (
+                mmap.mmap(ring, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE) as consumed,
+                mmap.mmap(ring, page, mmap.MAP_SHARED, mmap.PROT_READ, offset=page) as produced,
+            ):
+                consumed[:8] = produced[:8]
+
+    def labelled(self) -> int:
+        """How many processes the kernel has a label of, whether a daemon runs or not."""
+        with self._kept() as kept:
+            return len(list(kept.map("labels")))
+
+    @contextmanager
+    def _kept(self) -> Iterator[pins.Kept]:
+        (whole,) = (self.folder / "run" / "bpf").glob("*/whole")
+        kept = pins.Kept(whole.parent)
+        try:
+            yield kept
+        finally:
+            kept.close()
 
     def environment(self) -> dict[str, str]:
         """What a client needs to find this daemon."""

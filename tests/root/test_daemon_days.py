@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,21 +91,49 @@ def test_restart_in_mid_install(guard: None, world: World) -> None:
         assert seconds < 5  # under a shared test machine; the promise itself is measured in docs/daemon.md
 
 
-def test_what_ends_between_two_daemons_has_a_report(guard: None, world: World) -> None:
-    """Nobody sees its end; what each of them knew is kept, and says that it is not all."""
+def test_two_daemons_have_one_report(guard: None, world: World) -> None:
+    """Of a run that one handed to the other: what each saw, from the start of the first to the end of the later."""
     with Daemon(world) as daemon, _Install(world) as install:
-        assert until(lambda: daemon.status()["runs"], 10)
+        assert until(lambda: len(daemon.status()["recent"]) > 1, 10)
+        daemon.end(signal.SIGTERM)
+        between = time.time()
+        daemon.start()
+        assert install.go() == 0
+        daemon.settled()
+        report = daemon.report()
+    read, *asked = sorted(report["findings"], key=lambda found: str(found["act"]))
+    times = [datetime.fromisoformat(report["run"][key]).timestamp() for key in ("started", "ended")]
+
+    assert world.leaks() == []
+    assert {found["target"].get("port") for found in asked} >= {8000, 8443}, report["findings"]
+    assert (read["act"], read["count"] > 1) == ("file.read", True)
+    assert len({found["id"] for found in report["findings"]}) == len(report["findings"])
+    assert times[0] < between < times[1]
+    assert (report["run"]["exit_status"], report["run"]["verdict"]) == (0, "blocked")
+    assert [package["purl"] for package in report["packages"]] == ["pkg:pypi/tide-wait@1.0.0"]
+    assert not [note for note in report["run"]["notes"] if "not in this report" in note]
+    pids = [node["pid"] for node in report["tree"]]
+    assert len(pids) == len(set(pids)) == report["counts"]["processes"]
+
+
+def test_what_ends_between_two_daemons_has_a_report(guard: None, world: World) -> None:
+    """Also where nothing is left that tells of its end: what the first one knew, and that it is not all."""
+    with Daemon(world) as daemon, _Install(world) as install:
+        assert until(lambda: daemon.status()["recent"], 10)
         before = daemon.status()["runs"][0]["id"]
         assert daemon.end(signal.SIGTERM) == 0
         os.killpg(install.process.pid, signal.SIGKILL)
         install.process.wait()
+        assert until(lambda: not daemon.labelled(), 10)
+        daemon.lose_records()
         daemon.start()
         (run,) = daemon.settled()
         report = daemon.report()
 
-    assert (run["id"], run["verdict"]) == (before, report["run"]["verdict"])
+    assert (run["id"], run["verdict"]) == (before, "blocked")
     assert report["run"]["id"] == before
-    assert [note for note in report["run"]["notes"] if "handed over" in note or "taken over" in note]
+    assert {found["package"] for found in report["findings"]} == {"pkg:pypi/tide-wait@1.0.0"}
+    assert [note for note in report["run"]["notes"] if "handed over" in note]
 
 
 def test_killed_in_mid_install(guard: None, world: World) -> None:

@@ -87,6 +87,27 @@ def test_an_import_is_a_first_run(world: World, daemon: Daemon, times: int) -> N
     }
 
 
+def test_what_the_kernel_refuses_is_looked_at(guard: None, lab: None) -> None:
+    """A connect is answered at once: the line at which the package is seen a moment after is said to be that."""
+    with World([_PACKAGES / "deep-call-1.0.0"], metadata=True) as world, Daemon(world) as daemon:
+        _install(world, "deep-call")
+        daemon.settled()
+        for times in range(2, 5):  # a stack that cannot be read within 0.3 s on a busy machine is not read
+            _python(world, "import deep_call")
+            daemon.settled(times)
+            (found,) = [each for each in daemon.report()["findings"] if each["act"] == "net.connect"]
+            if found["source"] is not None:
+                break
+
+        assert found["action"] == "denied"
+        assert found["source"] == {
+            "file": str(world.site / "deep_call.py"),
+            "line": 9,
+            "function": "call",
+            "quality": "sampled",
+        }, daemon.log
+
+
 def test_right_after_the_install(world: World, daemon: Daemon) -> None:
     """`pip install X && python -c 'import X'` leaves no gap to slip through: the interpreter's start waits."""
     world.site.mkdir()

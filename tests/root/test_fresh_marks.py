@@ -1,6 +1,7 @@
 """Marks on fresh code, with a real interpreter: who imports it is seen, however often, and whoever compiled it."""
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from pratique.backends.base import FreshTree
 from pratique.backends.hooks.fresh import Fresh
+from pratique.backends.hooks.records import Label
+from pratique.words import Actor, Stage
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(60, method="thread")]
 
@@ -99,3 +102,67 @@ def test_a_trusted_package_counts_beside_a_fresh_one(
     assert seen("import many") == set()
     # The second of the two joins in a real run only: here nobody is labelled, so each open begins one.
     assert seen(code) >= {_MODULE} | ({_PACKAGE} if code.startswith("import many") else set())
+
+
+class _Shell:
+    """Starts programs from outside this process, whose threads answer for them."""
+
+    def __init__(self) -> None:
+        self._shell = subprocess.Popen(["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "_Shell":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shell.kill()
+        self._shell.communicate()
+
+    def start(self, program: Path) -> None:
+        """Have it run the program and say so."""
+        assert self._shell.stdin is not None
+        self._shell.stdin.write(f"{program} && echo ran\n")
+        self._shell.stdin.flush()
+
+    def said(self, seconds: float) -> bool:
+        """Whether a program has run within so long."""
+        assert self._shell.stdout is not None
+        ready, _, _ = select.select([self._shell.stdout], [], [], seconds)
+        return bool(ready) and self._shell.stdout.readline() == "ran\n"
+
+
+def _label(actor: Actor) -> Label:
+    return Label(1, 1, Stage.RESOLVE, actor, 0)
+
+
+@pytest.mark.parametrize("starter", [None, Actor.COMMAND, Actor.MANAGER, Actor.PACKAGE])
+def test_who_may_run_an_install_waits_at_its_exec(guard: None, tmp_path: Path, starter: Actor | None) -> None:
+    """From the end of the install until it is marked; not before, not after, and not what labels hold anyway."""
+    node, other = tmp_path / "node", tmp_path / "other"
+    for program in (node, other):
+        shutil.copy("/bin/true", program)
+    first = -7
+    labels = {first: _label(Actor.MANAGER)}
+    held = _label(starter) if starter else None
+    gate = Fresh(
+        lambda pid: labels.get(pid, None if pid == first else held),
+        lambda *_: 1,
+        lambda _: True,
+        lambda: None,
+    )
+    gate.start()
+    try:
+        with _Shell() as shell:
+            gate.begin_install(first, [], [str(node)])
+            shell.start(node)
+            assert shell.said(10)  # it still installs
+            del labels[first]
+            shell.start(other)
+            assert shell.said(10)  # no runtime
+            shell.start(node)
+            assert shell.said(0.5) is (starter in (Actor.MANAGER, Actor.PACKAGE))
+            gate.end_install(first)
+            assert starter in (Actor.MANAGER, Actor.PACKAGE) or shell.said(10)
+            shell.start(node)
+            assert shell.said(10)
+    finally:
+        gate.stop()

@@ -169,6 +169,24 @@ def test_code_inside_a_manager_is_told(guard: None, lab: None, hooked: bool) -> 
     assert ("manager.mixed" in {finding["rule"] for finding in outcome.findings}) is hooked
 
 
+@pytest.mark.parametrize("hooked", [True, False], ids=["hooked", "twin"])
+def test_code_that_node_loads_before_npm_is_told(guard: None, lab: None, hooked: bool) -> None:
+    """`NODE_OPTIONS` is read from the manager itself: whoever set it ran in npm, and the finding names the file."""
+    demand(INSTALLERS["npm"].missing())
+    with World([]) as world, Registry() as registry:
+        yard = _node("pnpm", world, registry)  # the same project, for another manager
+        loaded, report = yard.mine / "load.js", world.folder / "report.json"
+        loaded.write_text(f"require('fs').appendFileSync('{world.folder}/ran', process.argv[1])\n")
+        options = f"NODE_OPTIONS='--require {loaded}' " if hooked else ""
+        install = f"{options}{shutil.which('npm')} install --registry {registry.url} clean-hands"
+        outcome = run(guarded(["sh", "-c", install], report), world.environment(), yard.mine, report)
+        assert not hooked or "npm" in (world.folder / "ran").read_text()
+    told = [finding["target"]["path"] for finding in outcome.findings if finding["rule"] == "manager.mixed"]
+
+    assert outcome.status == 0, outcome.err
+    assert told == ([str(loaded)] if hooked else [])
+
+
 @pytest.mark.parametrize("listed", [False, True], ids=["unlisted", "twin"])
 def test_a_script_that_the_project_s_list_does_not_let_run(guard: None, lab: None, listed: bool) -> None:
     """Npm runs it all the same, with a warning: the finding names the package. On the list it is none."""

@@ -14,9 +14,7 @@ from scenarios.scenario import ENFORCE, STRICT
 
 _ALL = list(replays())
 _FIRST = shuffled("replays", [wanted for wanted in _ALL if wanted.scenario.first])
-_LISTED = [wanted for wanted in _FIRST if wanted.scenario.allow]
-"""What an `[[allow]]` lets through before the theft is granted by a daemon: a replay has none."""
-_STRICTER = [wanted for wanted in _FIRST if STRICT in wanted.scenario.guards and wanted not in _LISTED][:2]
+_STRICTER = [wanted for wanted in _FIRST if STRICT in wanted.scenario.guards][:2]
 _GUARDED = [wanted for wanted in _ALL if not wanted.scenario.first] + _FIRST[:4]
 """First runs are played behind the daemon, all of them; here a few, drawn by the seed, behind the interface."""
 

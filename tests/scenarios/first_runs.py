@@ -1,6 +1,5 @@
 """First runs: a made-up user installs a package and then runs it; a daemon guards both, and nothing is wrapped."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -23,7 +22,7 @@ from lab.residue import left_since, snapshot
 from lab.world import World
 from scenarios.checks import Played
 from scenarios.scenario import ENFORCE, OFF, STRICT, Form, Scenario
-from scenarios.staged import staged, variables
+from scenarios.staged import listed, staged, variables
 from uv_program import uv_program
 
 _PATIENCE = 40
@@ -131,14 +130,7 @@ def _policy(scenarios: Sequence[Scenario], guard: str) -> Iterator[str]:
     """What an administrator would have written: the profile, and what is listed for some packages."""
     if guard == STRICT:
         yield f'profile = "{STRICT}"\n'
-    for scenario in scenarios:
-        hosts = [filled(text.encode(), words).decode() for text in scenario.allow for words in _EVERYWHERE]
-        for package in _purls(scenario) if hosts else ():
-            yield f'[[allow]]\npackage = "{package}"\nconnect = {json.dumps(hosts)}\nreason = "listed"\n'
-
-
-def _purls(scenario: Scenario) -> list[str]:
-    return [f"pkg:pypi/{source.name.rpartition('-')[0]}" for source in scenario.sources]
+    yield from (listed(scenario, _EVERYWHERE) for scenario in scenarios)
 
 
 def _give(top: Path) -> None:

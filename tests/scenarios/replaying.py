@@ -18,15 +18,15 @@ from lab.guard import Outcome, run
 from lab.guest import Guest
 from pratique import host, managers
 from pratique.backends.base import Backend, Command, Ended, Host
-from pratique.policy import cache, sources
-from pratique.policy.model import Policy
+from pratique.policy import allows, cache, sources
+from pratique.policy.model import Allow, Policy
 from pratique.runs import report
 from pratique.runs.attribution import Origin
 from pratique.runs.run import Run, Settled
 from scenarios.checks import Played, rows_broken, thefts_broken
 from scenarios.replays import GATE, Replay, replay
 from scenarios.scenario import ENFORCE, OFF, STRICT, names
-from scenarios.staged import Place, staged
+from scenarios.staged import Place, listed, staged
 
 _LIMIT = 60.0
 
@@ -73,7 +73,7 @@ def guarded(
     """Run it behind a backend that is labelled by hand; `Played` holds the report's findings."""
     command = wanted.lay(place)
     machine = Host(host.homes(command.environment), str(place.project), managers.patterns())
-    policy = policy or shipped(place, guard)
+    policy = policy or shipped(place, guard, lists=listed(wanted.scenario, [place.words()]))
     loop = _Loop(wanted, command, make(machine), policy, str(place.project))
     with _path(command.environment["PATH"]):
         outcome = loop.outcome()
@@ -91,9 +91,13 @@ def _path(path: str) -> Iterator[None]:
         os.environ["PATH"] = before
 
 
-def shipped(place: Place, mode: str = ENFORCE, rules: Path | None = None) -> Policy:
-    """The shipped policy, or that of another folder of rules, for the place's home."""
+def shipped(place: Place, mode: str = ENFORCE, rules: Path | None = None, lists: str = "") -> Policy:
+    """The shipped policy, or that of another folder of rules, for the place's home; with what a collector pushed."""
     home, state = str(place.home.folder), str(place.folder / "state")
+    if lists:
+        pushed = place.folder / "state" / "collector"
+        pushed.mkdir(parents=True, exist_ok=True)
+        (pushed / "lab.toml").write_text(lists, encoding="utf-8")
     profile, mode = (STRICT, ENFORCE) if mode == STRICT else (None, mode)
     return cache.load(
         sources.Request(
@@ -168,7 +172,7 @@ class _Loop:
     def _carry(self, kept: Run) -> None:
         pid, settlement = self.backend.spawn(self.command), self.wanted.settlement
         kept.started(pid)
-        self.backend.label(pid, settlement)
+        self.backend.label(pid, settlement, self._granted)
         origin = Origin(1, pid, tuple(self.command.argv), self.command.cwd, None, settlement)
         gate, deadline = _Gate(self.command), time.monotonic() + _LIMIT
         while not gate.tried() and self.backend.ended() is None and time.monotonic() < deadline:
@@ -190,7 +194,12 @@ class _Loop:
         for event in self.backend.events(timeout):
             kept.add(event)
             if event.exec is not None and event.exec.pending:
-                self.backend.settle(event, self.wanted.settlement, event.origin, ())
+                self.backend.settle(event, self.wanted.settlement, event.origin, self._granted)
+
+    @property
+    def _granted(self) -> list[Allow]:
+        settlement = self.wanted.settlement
+        return allows.allows_for(self.policy, settlement.identity, settlement.stage)
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from pratique.backends.base import Command
 from pratique.model import Identity, Settlement
 from pratique.words import Actor, Quality, Stage
 from scenarios.scenario import FOLDER, Row, Scenario, load, names
-from scenarios.staged import Place, variables
+from scenarios.staged import Place, purls, variables
 
 GATE = "go"
 """The FIFO at which a replay waits, in its directory."""
@@ -57,9 +57,8 @@ class Replay:
     @property
     def settlement(self) -> Settlement:
         """What the process is to be labelled as before the gate opens."""
-        identity = Identity(
-            Quality.VERIFIED, self.scenario.culprit or f"pkg:generic/{self.id}@0", direct=True
-        )
+        listed = purls(self.scenario)[0] if self.scenario.allow else f"pkg:generic/{self.id}@0"
+        identity = Identity(Quality.VERIFIED, self.scenario.culprit or listed, direct=True)
         stage = _STAGES[self.scenario.stage]
         return Settlement(Actor.PACKAGE, stage, identity, new_origin=True, reason="replay")
 

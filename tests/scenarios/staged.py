@@ -1,8 +1,9 @@
 """What a scenario finds when it begins, beside the lab itself: files, sockets, a neighbour, the sink's answers."""
 
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -45,6 +46,18 @@ def variables(scenario: Scenario, place: Place) -> dict[str, str]:
     return {
         name: filled(text.encode(), words).decode() for name, text in (scenario.environment or {}).items()
     }
+
+
+def listed(scenario: Scenario, drawn: Sequence[Mapping[str, str]]) -> str:
+    """What an administrator would have written for its packages: where they fetch from, by each set of words."""
+    hosts = [filled(text.encode(), words).decode() for text in scenario.allow for words in drawn]
+    rows = (f'[[allow]]\npackage = "{purl}"\nconnect = {json.dumps(hosts)}\n' for purl in purls(scenario))
+    return "".join(f'{row}reason = "listed"\n' for row in rows) if hosts else ""
+
+
+def purls(scenario: Scenario) -> list[str]:
+    """Its packages, whatever their version."""
+    return [f"pkg:pypi/{source.name.rpartition('-')[0]}" for source in scenario.sources]
 
 
 @contextmanager

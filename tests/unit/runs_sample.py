@@ -41,9 +41,9 @@ class Npm:
         del cwd
         return argv[3:]
 
-    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+    def inside(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
         """Hooks that a file in the folder names."""
-        del argv
+        del argv, environment
         return tuple(map(str, Path(cwd).glob(".hooks")))
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:

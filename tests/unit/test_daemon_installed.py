@@ -17,7 +17,9 @@ from pratique.backends.base import FreshTree, HostBackend
 from pratique.daemon.first_runs import FirstRuns
 from pratique.daemon.installed import Install, found, listed, node, python
 from pratique.daemon.state import State
+from pratique.policy.model import Allow, Block
 from pratique.words import Quality
+from unit import runs_sample as sample
 
 
 def _site(top: Path, record: str, name: str = "tide_table-1.0") -> Path:
@@ -101,12 +103,48 @@ class _Watched:
 
     def __init__(self) -> None:
         self.followed: list[str] = []
+        self.trusted: list[str] = []
+
+    def trust(self, purl: str) -> None:
+        self.trusted.append(purl)
 
     def follow(self, trees: list[FreshTree], _next_origin: object) -> None:
         self.followed += [tree.purl for tree in trees]
 
     def end_install(self, _pid: int) -> None:
         pass
+
+
+def _known(state: State, name: str, number: int, *, verified: bool = True) -> None:
+    tree = FreshTree(f"pkg:pypi/{name}@1", (f"/v{number}/{name}",), (), verified, f"record-sha256-{number}")
+    state.keep_package(tree, 0.0)
+
+
+def test_known_packages_are_asked_for_at_once(tmp_path: Path) -> None:
+    """However many there are: those with a word in the policy are watched, fresh ones only where they are blocked."""
+    state, watched, asked = State(tmp_path / "daemon.db"), _Watched(), list[str]()
+    for number in range(60):
+        _known(state, f"other-{number}", 0)
+    for name in ("sdk", "new-sdk", "bad", "unproved"):
+        _known(state, name, 0, verified=name != "unproved")
+        if name != "new-sdk":
+            state.approve(f"pkg:pypi/{name}@1")
+    _known(state, "twice", 1)
+    _known(state, "twice", 2)
+    state.approve("pkg:pypi/twice@1")
+    names = ("sdk", "new-sdk", "unproved")
+    policy = sample.policy(
+        allows=tuple(Allow(package=f"pkg:pypi/{name}", reason="its own", read=("~/.x",)) for name in names),
+        blocks=(Block("pkg:pypi/bad", "it turned"), Block("", "it turned", digest="record-sha256-2")),
+    )
+    first = FirstRuns(Mock(policy=policy), cast("HostBackend", watched), state)
+    state._database.set_trace_callback(asked.append)
+    first.watch_named()
+    state.close()
+
+    assert sorted(watched.followed) == ["pkg:pypi/bad@1", "pkg:pypi/sdk@1", "pkg:pypi/twice@1"]
+    assert watched.trusted == ["pkg:pypi/sdk@1"]
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,37 @@ def test_the_line_of_a_waiting_process_is_read(tmp_path: Path) -> None:
     assert not stacks.hold(1, "/late", lambda: answered.append(3))
 
 
+def test_where_nobody_waits_the_package_is_looked_for(tmp_path: Path) -> None:
+    """The innermost line of its own code, and said to be sampled; nothing of others, or of who is gone."""
+    script, module = tmp_path / "main.py", tmp_path / "evil" / "__init__.py"
+    module.parent.mkdir()
+    module.write_text("import time\ndef steal():\n    time.sleep(20)\n")
+    script.write_text("import evil\nevil.steal()\n")
+    asker = subprocess.Popen([sys.executable, str(script)])
+    stacks = Stacks()
+    try:
+        stacks.start()
+
+        def looked(place: str, inside: Path) -> object:
+            stacks.look(asker.pid, place, [str(inside)])
+            time.sleep(0.4)
+            return stacks.source(asker.pid, place)
+
+        assert _soon(lambda: looked("192.0.2.1:80", module.parent))
+        assert stacks.source(asker.pid, "192.0.2.1:80") == {
+            "file": str(module), "line": 3, "function": "steal", "quality": "sampled",
+        }  # fmt: skip
+        assert _soon(lambda: looked("main", script))
+        assert looked("other", tmp_path / "elsewhere") is None
+        stacks.look(1 << 30, "gone", [str(tmp_path)])
+        time.sleep(0.4)
+        assert stacks.source(1 << 30, "gone") is None
+    finally:
+        stacks.stop()
+        asker.kill()
+        asker.wait()
+
+
 def _soon(done: Callable[[], object]) -> bool:
     deadline = time.monotonic() + 20
     while not done():
@@ -297,5 +328,5 @@ def test_the_innermost_own_line_counts() -> None:
         {"file": "/usr/lib/python3.11/pathlib.py", "line": 99, "function": "open"},
         {"file": "<frozen importlib._bootstrap>", "line": 5, "function": "_load"},
     ]
-    assert stack_reader.innermost(places) == places[1]
-    assert stack_reader.innermost(places[:1]) is None
+    assert stack_reader.own(places) == places[1:2]
+    assert stack_reader.own(places[:1]) == []

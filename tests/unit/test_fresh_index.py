@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -104,7 +105,17 @@ def test_what_a_single_file_is_compiled_to_is_its_own() -> None:
     assert _purls(index, f"{_SITE}/elsewhere/six.pyc") == set()
     index.put_module(f"{_SITE}/six", frozenset())
     assert _purls(index, f"{_SITE}/__pycache__/six.cpython-311.pyc") == set()
-    assert index.folders == frozenset()
+    assert index.folders == {}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["/v/a", "/v/b", "/w/a"]), st.booleans())))
+def test_folders_of_single_files_are_counted(steps: list[tuple[str, bool]]) -> None:
+    """As many as there are, however often one is put again or taken away."""
+    index = Index()
+    for module, put in steps:
+        if put or module in index.modules:
+            index.put_module(module, frozenset({"pkg:pypi/six@1"}) if put else frozenset())
+    assert index.folders == Counter(module.rpartition("/")[0] for module in index.modules)
 
 
 def test_listing_runs_nothing_and_is_told() -> None:

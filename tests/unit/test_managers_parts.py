@@ -89,7 +89,8 @@ def test_command_lines_and_projects_of_any_text(
         )
         assert isinstance(manager.describe(argv), str)
         assert all(isinstance(name, str) for name in manager.requested(argv, str(tmp_path)))
-        assert isinstance(manager.inside(argv, str(tmp_path)), tuple)
+        environment = {"HOME": str(tmp_path), "NODE_OPTIONS": content, "PYTHONPATH": content}
+        assert isinstance(manager.inside(argv, environment, str(tmp_path)), tuple)
         assert isinstance(manager.hosts(argv, {"HOME": str(tmp_path)}, str(tmp_path)), tuple)
 
 

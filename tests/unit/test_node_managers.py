@@ -200,11 +200,11 @@ def test_code_inside_the_manager_is_known(house: House) -> None:
         "yarn": (".yarnrc.yml", "plugins:\n  - x"),
         "bun": ("bunfig.toml", 'preload = ["./x.ts"]'),
     }
-    assert family.inside(argv, str(house.mine)) == ()
+    assert family.inside(argv, {}, str(house.mine)) == ()
 
     name, content = files[house.kind.family]
     (house.mine / name).write_text(content)
-    assert family.inside(argv, str(house.mine)) == (str(house.mine / name),)
+    assert family.inside(argv, {}, str(house.mine)) == (str(house.mine / name),)
 
 
 def test_a_program_fetched_by_yarn_has_no_helpers(tmp_path: Path) -> None:

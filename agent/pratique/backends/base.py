@@ -135,8 +135,8 @@ class Backend(Protocol):
     def ended(self) -> Ended | None:
         """How the spawned command ended, or None while it lives."""
 
-    def label(self, pid: int, settlement: Settlement) -> None:
-        """Label a live process that no exec event announced (tests, daemon)."""
+    def label(self, pid: int, settlement: Settlement, allows: Sequence[Allow] = ()) -> None:
+        """Label a live process that no exec event announced, and give its origin these allows (tests, daemon)."""
 
     def events(self, timeout: float) -> Iterable[Event]:
         """Wait up to `timeout` seconds; the events that came, in order of time per process.
@@ -208,8 +208,8 @@ class HostBackend(Backend, Protocol):
     def forget(self, origins: Iterable[int]) -> None:
         """These origins' runs have ended: drop what they were allowed."""
 
-    def begin_install(self, first: int, sites: Iterable[str]) -> None:
-        """From the end of process `first` until `end_install`, interpreters that start on these folders wait."""
+    def begin_install(self, first: int, sites: Iterable[str], programs: Iterable[str]) -> None:
+        """From the end of `first` until `end_install` wait: starts on these folders, execs of these programs."""
 
     def end_install(self, first: int) -> None:
         """What that process installed is followed now."""

@@ -65,9 +65,9 @@ class HostWide(KernelBackend):
             stop(begun)
             pins.drop()
 
-    def begin_install(self, first: int, sites: Iterable[str]) -> None:
+    def begin_install(self, first: int, sites: Iterable[str], programs: Iterable[str]) -> None:
         """Let whoever would run what this install writes wait until that is marked."""
-        self._fresh.begin_install(first, sites)
+        self._fresh.begin_install(first, sites, programs)
 
     def end_install(self, first: int) -> None:
         """It is."""

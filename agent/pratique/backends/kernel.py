@@ -132,8 +132,10 @@ class KernelBackend(ABC):
             self._ended = Ended(None if number else status, number, child.exec_error)
         return self._ended
 
-    def label(self, pid: int, settlement: Settlement) -> None:
+    def label(self, pid: int, settlement: Settlement, allows: Sequence[Allow] = ()) -> None:
         """Label a live process as what the settlement says, origin 1."""
+        if allows:
+            self.grant(1, allows)
         self._probes.set_label(pid, settlement.actor, settlement.stage, 1)
 
     def events(self, timeout: float) -> Iterable[Event]:

@@ -3,6 +3,8 @@
 import os
 import signal
 import time
+from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -11,12 +13,14 @@ from pratique.backends.base import FreshOpened, HostBackend
 from pratique.daemon import installed, journal
 from pratique.daemon.flight import Flight, origin_facts, words_of
 from pratique.daemon.installed import Install
-from pratique.daemon.state import State
+from pratique.daemon.state import Package, State
 from pratique.model import Event, Identity, Kind, Settlement
 from pratique.policy import allows
 from pratique.policy.model import BLOCKED
 from pratique.runs.attribution import Origin
 from pratique.words import Act, Action, Actor, Level, Quality, Stage
+
+_SPARED = 64
 
 if TYPE_CHECKING:
     from pratique.daemon.flights import Flights
@@ -27,6 +31,8 @@ class FirstRuns:
 
     def __init__(self, flights: "Flights", backend: HostBackend, state: State) -> None:
         self._flights, self._backend, self._state = flights, backend, state
+        self._spared: deque[FreshOpened] = deque(maxlen=_SPARED)
+        """What managers were refused lately."""
 
     def resume(self) -> int:
         """Watch what was fresh before this daemon; how many packages."""
@@ -45,17 +51,18 @@ class FirstRuns:
         policy = self._flights.policy
         if not policy.blocks and not policy.allows:
             return
-        fresh = {tree.purl for tree in self._state.fresh(time.time())}
-        for tree in self._state.all():
-            blocked = allows.blocked(policy, Identity(Quality.CLAIMED, tree.purl, digest=tree.digest))
-            if blocked or (tree.purl not in fresh and self._may_something(tree.purl)):
-                self._backend.follow([tree], self._flights.next_origin)
-                if not blocked:
-                    self._backend.trust(tree.purl)
+        for purl, package in self._state.packages(time.time()).items():
+            may = not package.is_fresh and self._may_something(_identity(purl, package))
+            for tree in package.trees:
+                blocked = allows.blocked(policy, Identity(Quality.CLAIMED, purl, digest=tree.digest))
+                if blocked or may:
+                    self._backend.follow([tree], self._flights.next_origin)
+                if may and not blocked:
+                    self._backend.trust(purl)
 
     def expect(self, pid: int, install: Install) -> None:
         """An install has begun."""
-        self._backend.begin_install(pid, installed.sites(install))
+        self._backend.begin_install(pid, installed.sites(install), installed.programs(pid, install))
 
     def learn(self, pid: int, install: Install, flight: Flight) -> None:
         """An install's first process has ended: what it wrote is fresh from now on."""
@@ -97,6 +104,12 @@ class FirstRuns:
             for purl in self._state.ran_clean(flight.purls, time.time()):
                 self._trust(purl)
 
+    def code_of(self, purls: Iterable[str]) -> list[str]:
+        """Folders and files of these packages."""
+        now = time.time()
+        trees = [tree for purl in purls for tree in self._state.package(purl, now).trees]
+        return [place for tree in trees for place in (*tree.directories, *tree.files)]
+
     def approve(self, purl: str) -> bool:
         """Trust it from now on; False when it is not known here."""
         known = self._state.approve(purl)
@@ -112,13 +125,13 @@ class FirstRuns:
         return known
 
     def _trust(self, purl: str) -> None:
-        if self._may_something(purl):
+        if self._may_something(self._identity((purl,))):
             self._backend.trust(purl)
         else:
             self._backend.unfollow(purl)
 
-    def _may_something(self, purl: str) -> bool:
-        return bool(allows.allows_for(self._flights.policy, self._identity((purl,)), Stage.FIRST_RUN))
+    def _may_something(self, identity: Identity) -> bool:
+        return bool(allows.allows_for(self._flights.policy, identity, Stage.FIRST_RUN))
 
     def _begin(self, opened: FreshOpened) -> None:
         if self._flights.of(opened.run) is None:
@@ -132,6 +145,16 @@ class FirstRuns:
     def _refused(self, opened: FreshOpened) -> None:
         names = ", ".join(opened.purls)
         journal.say(f"denied a manager (pid {opened.pid}) {opened.path} of {names}: it would run in it")
+        self._spared.append(opened)
+        flight = self._flights.of(opened.run)
+        if flight is not None:
+            self.spare(flight)
+
+    def spare(self, flight: Flight) -> None:
+        """What its managers were refused is not in them; it may be known before the run is."""
+        for opened in self._spared:
+            if opened.run == flight.number:
+                flight.run.spare(opened.path)
 
     def _know(self, flight: Flight, opened: FreshOpened) -> None:
         """Which packages may have acted: one is named, several are candidates."""
@@ -179,5 +202,9 @@ class FirstRuns:
     def _identity(self, purls: tuple[str, ...]) -> Identity:
         if len(purls) > 1:
             return Identity(candidates=purls)
-        quality = Quality.VERIFIED if self._state.is_verified(purls[0]) else Quality.CLAIMED
-        return Identity(quality, purls[0], digest=self._state.digest(purls[0]))
+        return _identity(purls[0], self._state.package(purls[0], time.time()))
+
+
+def _identity(purl: str, package: Package) -> Identity:
+    quality = Quality.VERIFIED if package.is_verified else Quality.CLAIMED
+    return Identity(quality, purl, digest=package.digest)

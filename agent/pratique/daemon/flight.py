@@ -13,6 +13,7 @@ from pratique.daemon.handing import MOST_RECORDED
 from pratique.daemon.installed import Install
 from pratique.model import Event, Exec, Identity, Installed, Kind, Settlement
 from pratique.policy.model import Policy
+from pratique.runs import joining
 from pratique.runs import report as reports
 from pratique.runs.attribution import Origin
 from pratique.runs.run import Run
@@ -22,6 +23,9 @@ GRACE = 2.0
 """Seconds that descendants have after the first process, as after a wrapped command."""
 _LONGEST = 1 << 20
 _SO_FAR = "the daemon handed over while this ran: what came after is not in this report"
+_JOINED = "one daemon handed this run over to another: what each of them saw is joined here"
+_LATE = "an earlier daemon did not hand this run over: what it saw after its last report is not in this one"
+_UNTOLD = "taken over from an earlier daemon: what happened before is not in this report"
 
 
 class Flight:
@@ -50,6 +54,8 @@ class Flight:
         """What those that have ended left on the disk."""
         self.adopted = False
         """An earlier daemon saw its beginning."""
+        self._before: dict[str, Any] | None = None
+        """What earlier daemons told of it."""
         self.uid = _uid(first)
         self.cwd, self.environment = _link(first, "cwd"), _environment(first)
         home = home_of(self.uid)
@@ -123,11 +129,17 @@ class Flight:
         ending = reports.Ending(coverage=coverage, notes=notes, installed=tuple(self.installed))
         told = reports.build(self.run.summary(), ending)
         told["run"]["user"] = user_name(self.uid)
-        return told
+        return told if self._before is None else joining.joined(self._before, told)
 
-    def adopt(self, members: Mapping[int, Member | None], origins: Mapping[int, dict[str, Any]]) -> None:
-        """Take over the live processes of a run that an earlier daemon kept."""
+    def adopt(
+        self,
+        members: Mapping[int, Member | None],
+        origins: Mapping[int, dict[str, Any]],
+        before: dict[str, Any] | None,
+    ) -> None:
+        """Take over the live processes of a run that an earlier daemon kept, and told `before` of."""
         self.adopted = True
+        self._continue(before)
         for number, facts in origins.items():
             self.run.know(origin_of(number, facts))
             self._known_origins.add(number)
@@ -138,6 +150,15 @@ class Flight:
                 event = _made_up(pid, argv, member)._replace(time=self.began)
                 self._note_install(event)
                 self.run.add(event)
+
+    def _continue(self, before: dict[str, Any] | None) -> None:
+        if before is None:
+            self.notes.append(_UNTOLD)
+            return
+        said = before["run"]["notes"]
+        self.notes.append(_JOINED if _SO_FAR in said else _LATE)
+        kept = [note for note in said if note not in (_SO_FAR, _JOINED)]
+        self._before = {**before, "run": {**before["run"], "notes": kept}}
 
     def new_origins(self) -> list[Origin]:
         """Origins that were found since the last call."""

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pratique import settling
@@ -12,6 +12,7 @@ from pratique.daemon import journal
 from pratique.daemon.first_runs import FirstRuns
 from pratique.daemon.flight import Flight, origin_facts, user_name, words_of
 from pratique.daemon.handing import Handing
+from pratique.daemon.stacks import place_of
 from pratique.daemon.state import Known, State
 from pratique.errors import PratiqueError
 from pratique.model import Event, Kind
@@ -41,8 +42,10 @@ class Flights:
         self.coverage: Any = ()
         self.recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
         """What rules minded lately, newest last."""
-        self.source: Callable[[int, str], dict[str, Any] | None] = lambda _pid, _path: None
-        """The line of code behind a refused open, where it is known."""
+        self.source: Callable[[int, str], dict[str, Any] | None] = lambda _pid, _place: None
+        """The line of code behind a refusal, where it is known."""
+        self.look: Callable[[int, str, Sequence[str]], None] = lambda _pid, _place, _inside: None
+        """See which line of these folders a refused process is at, if that is not known."""
         self.ended = 0
         self._backend, self._state, self._store, self._jobs = backend, state, store, jobs
         self._handing = handing
@@ -66,11 +69,14 @@ class Flights:
 
     def _last_word(self, run_id: str) -> tuple[str, int]:
         """Verdict and number of findings of a run whose processes are gone, as an earlier daemon left them."""
+        told = self._told(run_id)
+        return (told["run"]["verdict"], len(told["findings"])) if told else ("unknown", 0)
+
+    def _told(self, run_id: str) -> dict[str, Any] | None:
         try:
-            told = self._store.load(run_id)
-        except PratiqueError:
-            return "unknown", 0
-        return told["run"]["verdict"], len(told["findings"])
+            return self._store.load(run_id)
+        except (OSError, PratiqueError):
+            return None
 
     def take(self, events: Iterable[Event]) -> None:
         """Carry events to their runs, answer stopped processes, say what was refused."""
@@ -187,6 +193,7 @@ class Flights:
         flight.run.written_by_package = self._backend.written_by_package
         flight.lost_before = self._backend.losses().total
         self._live[flight.number] = flight
+        self.first_runs.spare(flight)
         self._state.begin(
             Known(flight.run.id, flight.number, flight.uid, list(flight.command), None, flight.began)
         )
@@ -201,15 +208,17 @@ class Flights:
             self._backend.name,
             self.next_origin,
             run_id=known.id if known else None,
-            notes=("taken over from an earlier daemon: what happened before is not in this report",),
             record=self._recorded(),
         )
         if known is not None:
             flight.began = known.started
-        flight.adopt(members, self._state.origins(number))
+        flight.adopt(members, self._state.origins(number), self._told(known.id) if known else None)
+        for pid, install in flight.installs.items():
+            self.first_runs.expect(pid, install)
         self._keep(flight)
 
     def _settle(self, flight: Flight, event: Event) -> None:
+        self.first_runs.take()  # what a manager was refused before it started this
         settling.settle(event, self.policy, self._backend, flight.run)
         for origin in flight.new_origins():
             self._state.keep_origin(flight.number, origin.number, origin_facts(origin))
@@ -223,6 +232,7 @@ class Flights:
         )
         if event.kind is Kind.ACT and event.action >= Action.DENY and not self._is_echo(flight, event):
             journal.say(line, journal.WARNING)
+            self.look(event.pid, place_of(event.target), self.first_runs.code_of(flight.purls))
 
     def _is_echo(self, flight: Flight, event: Event) -> bool:
         key = (flight.number, event.rule, event.origin, str(event.target.get("path")))
@@ -244,8 +254,8 @@ class Flights:
     def _sum_up(self, flight: Flight, *, so_far: bool = False) -> dict[str, Any]:
         told = flight.report(self.coverage, self._backend.losses().total, so_far=so_far)
         for found in told["findings"]:
-            line = self.source(found["process"]["pid"], str(found["target"].get("path")))
-            found["source"] = escape.unicode_only(line)
+            line = self.source(found["process"]["pid"], place_of(found["target"]))
+            found["source"] = escape.unicode_only(line) or found["source"]
         return told
 
     def _save(self, flight: Flight, told: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ class Service:
         store = Store(self.places.state / "runs")
         self.handing = Handing(Place(self.places.state))
         self.flights = Flights(self.policy, self.backend, self.state, store, self._do_jobs, self.handing)
-        self.flights.source = self.stacks.source
+        self.flights.source, self.flights.look = self.stacks.source, self.stacks.look
         adopted = self.flights.adopt()
         self.flights.first_runs.resume()
         control = Control(self)

@@ -1,4 +1,4 @@
-"""A process that reads Python stacks of others, without stopping them: a pid per line in, a frame per line out.
+"""A process that reads Python stacks of others, without stopping them: a pid per line in, a stack per line out.
 
 A process of its own: reading opens the other's programs and libraries, and the daemon's answering threads may
 neither open what they are asked about nor wait for an interpreter lock that somebody else holds meanwhile.
@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 _LIBRARY = ("<frozen", "<string")
+_MOST = 64
 
 
 def main() -> int:
@@ -26,9 +27,9 @@ def main() -> int:
     for line in sys.stdin:
         number = int(line)
         try:
-            found = innermost([place(frame) for frame in frames(number, number)])
+            found = own([place(frame) for frame in frames(number, number)])
         except Exception:  # noqa: BLE001 (no Python, gone, another build: then there is no line to tell)
-            found = None
+            found = []
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
     return 0
@@ -44,15 +45,15 @@ def place(frame: Any) -> dict[str, Any]:
     }
 
 
-def innermost(places: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The last line that is nobody's standard library: the package's own, as far as it can be told."""
+def own(places: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The innermost lines that are no standard library's, the last of them where the code of somebody's own is."""
     library = os.path.dirname(os.__file__)  # noqa: PTH120
-    own = [
+    found = [
         each
         for each in places
         if not each["file"].startswith(_LIBRARY) and not _is_library(each["file"], library)
     ]
-    return own[-1] if own else None
+    return found[-_MOST:]
 
 
 def _is_library(file: str, ours: str) -> bool:

@@ -1,26 +1,40 @@
-"""The Python line behind a refusal, read while its author still waits for the answer."""
+"""The Python line behind a refusal: read while its author waits for the answer, or a moment after if nobody waits."""
 
+import contextlib
 import json
+import os
 import queue
 import select
 import subprocess
 import sys
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 _WAITING = 8
 _KEPT = 4096
 _SECONDS = 0.3
+_LOOK_SECONDS, _SLICE = 5.0, 0.02
+"""Where nobody waits, a slow machine has more time, as long as nobody else begins to."""
 _START_SECONDS = 15.0
+
+
+class _Job(NamedTuple):
+    pid: int
+    place: str
+    answer: Callable[[], None] | None = None
+    """None: it was refused before, and its author goes on."""
+    inside: Sequence[str] = ()
+    """Then only code in these folders and files is told."""
 
 
 class Stacks:
     """Delays a refusal for as long as reading the stack takes, at most 0.3 s; a few at a time, the rest at once."""
 
     def __init__(self) -> None:
-        self._jobs: queue.Queue[tuple[int, str, Callable[[], None]]] = queue.Queue(_WAITING)
+        self._jobs: queue.Queue[_Job] = queue.Queue(_WAITING)
         self._known: OrderedDict[tuple[int, str], dict[str, Any]] = OrderedDict()
         self._reader: subprocess.Popen[bytes] | None = None
         self._ready = False
@@ -49,7 +63,7 @@ class Stacks:
         if reader is None:
             return
         reader.kill()
-        self._jobs.put((0, "", lambda: None))
+        self._jobs.put(_Job(0, ""))
         self._worker.join(_START_SECONDS)
         self._reader = None
         with reader:  # closes its pipes and waits
@@ -60,48 +74,71 @@ class Stacks:
         if not self._ready:
             return False
         try:
-            self._jobs.put_nowait((pid, path, answer))
+            self._jobs.put_nowait(_Job(pid, path, answer))
         except queue.Full:
             return False
         return True
 
-    def source(self, pid: int, path: str) -> dict[str, Any] | None:
-        """The line that tried to open `path`, in the words of the report."""
-        return self._known.get((pid, path))
+    def look(self, pid: int, place: str, inside: Sequence[str]) -> None:
+        """See where in these folders and files a process is that was refused a moment ago; if nobody else waits.
+
+        It goes on meanwhile, so this is the line at which it was seen. A process that is gone has none.
+        """
+        if self._ready and inside and self._jobs.empty() and (pid, place) not in self._known:
+            with contextlib.suppress(queue.Full):
+                self._jobs.put_nowait(_Job(pid, place, None, inside))
+
+    def source(self, pid: int, place: str) -> dict[str, Any] | None:
+        """The line that tried to reach `place` (as `place_of` names it), in the words of the report."""
+        return self._known.get((pid, place))
 
     def _work(self) -> None:
         self._ready = self._line(_START_SECONDS) == b"ready\n"
         while True:
-            pid, path, answer = self._jobs.get()
-            if not pid:
+            job = self._jobs.get()
+            if not job.pid:
                 return
             try:
-                found = self._ask(pid) if self._ready else None
+                stack = self._ask(job) if self._ready else []
             finally:
-                answer()
-            if found is not None:
-                self._known[pid, path] = {**found, "quality": "exact"}
-                if len(self._known) > _KEPT:
-                    self._known.popitem(last=False)
+                if job.answer is not None:
+                    job.answer()
+            own = [each for each in stack if job.answer is not None or _lies_in(each["file"], job.inside)]
+            if own:
+                self._keep(job, own[-1])
 
-    def _ask(self, pid: int) -> dict[str, Any] | None:
+    def _keep(self, job: _Job, line: dict[str, Any]) -> None:
+        if job.answer is None and (job.pid, job.place) in self._known:
+            return
+        self._known[job.pid, job.place] = {**line, "quality": "sampled" if job.answer is None else "exact"}
+        if len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+
+    def _ask(self, job: _Job) -> list[dict[str, Any]]:
         reader = self._reader
         if reader is None or reader.stdin is None:
-            return None
+            return []
         while self._late and self._line(0):  # answers that came too late are nobody's
             self._late -= 1
         if self._late:
-            return None
+            return []
         try:
-            reader.stdin.write(b"%d\n" % pid)
+            reader.stdin.write(b"%d\n" % job.pid)
             reader.stdin.flush()
-            line = self._line(_SECONDS)
+            line = self._line(_SECONDS) if job.answer is not None else self._line_while_nobody_waits()
             self._late += not line
-            found: dict[str, Any] | None = json.loads(line) if line else None
+            found: list[dict[str, Any]] = json.loads(line) if line else []
         except (OSError, ValueError):
             self._ready = False
-            return None
+            return []
         return found
+
+    def _line_while_nobody_waits(self) -> bytes:
+        deadline = time.monotonic() + _LOOK_SECONDS
+        while self._jobs.empty() and time.monotonic() < deadline:
+            if line := self._line(_SLICE):
+                return line
+        return b""
 
     def _line(self, seconds: float) -> bytes:
         reader = self._reader
@@ -109,3 +146,14 @@ class Stacks:
             return b""
         ready, _, _ = select.select([reader.stdout], [], [], seconds)
         return reader.stdout.readline() if ready else b""
+
+
+def place_of(target: Mapping[str, Any]) -> str:
+    """What an act was on, in one word."""
+    host = target.get("address") or target.get("name")
+    return str(target.get("path") or target.get("exe") or f"{host}:{target.get('port')}")
+
+
+def _lies_in(file: str, places: Sequence[str]) -> bool:
+    real = os.path.realpath(file)
+    return any(real == place or real.startswith(f"{place}/") for place in places)

@@ -34,6 +34,7 @@ CLEAN_RUNS = 5
 DAYS = 7
 """What a package must have shown before it is fresh no more: both, never time alone."""
 _DAY = 86_400
+_FRESH = "not (approved or (clean >= ? and ? - installed >= ?))"
 
 
 class Known(NamedTuple):
@@ -48,6 +49,22 @@ class Known(NamedTuple):
     ended: float | None = None
     verdict: str | None = None
     findings: int = 0
+
+
+class Package(NamedTuple):
+    """A package in all its places."""
+
+    trees: list[FreshTree]
+    is_fresh: bool
+    """In one of them."""
+    is_verified: bool
+    """In every one of them it came from an index by that name."""
+
+    @property
+    def digest(self) -> str | None:
+        """Of its content; None where records name none, or places differ."""
+        found = {tree.digest for tree in self.trees}
+        return found.pop() if len(found) == 1 else None
 
 
 class State:
@@ -119,29 +136,19 @@ class State:
 
     def fresh(self, now: float) -> list[FreshTree]:
         """Every package that has neither been approved nor had its clean runs and days."""
-        rows = self._database.execute(
-            "select tree from packages where not (approved or (clean >= ? and ? - installed >= ?))",
-            (CLEAN_RUNS, now, DAYS * _DAY),
-        )
+        rows = self._database.execute(f"select tree from packages where {_FRESH}", _patience(now))  # noqa: S608 (our own words)
         return [_tree(*json.loads(tree)) for (tree,) in rows]
 
-    def all(self) -> list[FreshTree]:
+    def packages(self, now: float) -> dict[str, Package]:
         """Every package that is known, trusted or not."""
-        rows = self._database.execute("select tree from packages")
-        return [_tree(*json.loads(tree)) for (tree,) in rows]
+        query = f"select purl, tree, verified, {_FRESH} from packages"  # noqa: S608 (our own words)
+        return _by_purl(self._database.execute(query, _patience(now)))
 
-    def digest(self, purl: str) -> str | None:
-        """The digest of its content; None where records name none, or places differ."""
-        rows = self._database.execute("select tree from packages where purl = ?", (purl,))
-        found = {_tree(*json.loads(tree)).digest for (tree,) in rows}
-        return found.pop() if len(found) == 1 else None
-
-    def is_verified(self, purl: str) -> bool:
-        """Whether every place of the package came from an index by that name."""
-        (least,) = self._database.execute(
-            "select min(verified) from packages where purl = ?", (purl,)
-        ).fetchone()
-        return bool(least)
+    def package(self, purl: str, now: float) -> Package:
+        """One of them; of one that is not known, nothing is vouched for."""
+        query = f"select purl, tree, verified, {_FRESH} from packages where purl = ?"  # noqa: S608 (as above)
+        found = _by_purl(self._database.execute(query, (*_patience(now), purl)))
+        return found.get(purl, Package([], is_fresh=False, is_verified=False))
 
     def ran_clean(self, purls: Iterable[str], now: float) -> list[str]:
         """These ran without a refusal; which of them are fresh no more."""
@@ -152,8 +159,8 @@ class State:
     def is_fresh(self, purl: str, now: float) -> bool:
         """Whether the package is fresh somewhere."""
         (number,) = self._database.execute(
-            "select count(*) from packages where purl = ? and not (approved or (clean >= ? and ? - installed >= ?))",
-            (purl, CLEAN_RUNS, now, DAYS * _DAY),
+            f"select count(*) from packages where purl = ? and {_FRESH}",  # noqa: S608 (as above)
+            (purl, *_patience(now)),
         ).fetchone()
         return bool(number)
 
@@ -216,6 +223,20 @@ def _connect(path: Path | str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _patience(now: float) -> tuple[float, ...]:
+    """What the condition of freshness asks for."""
+    return CLEAN_RUNS, now, DAYS * _DAY
+
+
+def _by_purl(rows: Iterable[tuple[str, str, int, int]]) -> dict[str, Package]:
+    found: dict[str, Package] = {}
+    for purl, held, verified, fresh in rows:
+        before = found.get(purl, Package([], is_fresh=False, is_verified=True))
+        trees = [*before.trees, _tree(*json.loads(held))]
+        found[purl] = Package(trees, before.is_fresh or bool(fresh), before.is_verified and bool(verified))
+    return found
 
 
 def _tree(purl: str, directories: list[str], files: list[str], verified: bool, *more: Any) -> FreshTree:

@@ -47,8 +47,8 @@ class _Family:
     def requested(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
         return _manager(self.name).requested(argv, cwd)
 
-    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
-        return _manager(self.name).inside(argv, cwd)
+    def inside(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
+        return _manager(self.name).inside(argv, environment, cwd)
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         return _manager(self.name).hosts(argv, environment, cwd)

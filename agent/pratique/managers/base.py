@@ -5,6 +5,9 @@ from typing import NamedTuple, Protocol
 
 from pratique.model import Settlement
 
+DECIDING = ("BUN_OPTIONS", "HOME", "NODE_OPTIONS", "PIP_KEYRING_PROVIDER", "PYTHONNOUSERSITE", "PYTHONPATH")
+"""Variables that decide what code a manager loads into itself."""
+
 
 class Pattern(NamedTuple):
     """How an install shows at exec; positional, matched in the kernel, so only exact words (data, not code).
@@ -73,7 +76,7 @@ class Manager(Protocol):
     def requested(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
         """Canonical names the user asked for; to say of a package that it was pulled in."""
 
-    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+    def inside(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
         """Files with code of others that the manager loads into its own process, with its own rights."""
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:

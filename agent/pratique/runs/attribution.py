@@ -125,7 +125,7 @@ def _stopped_parent(above: Sponsor) -> Stopped:
 
 def _as_stopped(process: Process, image: Image) -> Stopped:
     """A live manager: argv and cwd as they were at its exec, for npm overwrites its own title later."""
-    return Stopped(process.pid, image.argv, image.cwd, _link(process.pid, image), _environment(process.pid))
+    return Stopped(process.pid, image.argv, image.cwd, _link(process.pid, image), environment_of(process.pid))
 
 
 def _link(pid: int, image: Image) -> str:
@@ -135,7 +135,8 @@ def _link(pid: int, image: Image) -> str:
         return image.exe
 
 
-def _environment(pid: int) -> dict[str, str]:
+def environment_of(pid: int) -> dict[str, str]:
+    """With what it was started; nothing of a process that is gone."""
     try:
         return dict(_pairs(_words(f"/proc/{pid}/environ")))
     except OSError:

@@ -15,7 +15,8 @@ from pratique.words import Act, Action, Actor, Level, Stage
 MOST = 5_000
 _ECHO = 0.02
 _LATE = 5.0
-_KEYS = ("path", "to", "address", "port", "protocol", "name", "exe", "request", "pid")
+KEYS = ("path", "to", "address", "port", "protocol", "name", "exe", "request", "pid")
+"""What of a target tells one finding from another."""
 _SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- what counts as scratch, not where we write
 
 
@@ -54,7 +55,7 @@ class Findings:
 
     def add(self, found: Found) -> None:
         """Take a finding in; the strongest action is kept, the first time and process stay."""
-        key = (found.rule, found.act, found.origin, *(found.target.get(name) for name in _KEYS))
+        key = (found.rule, found.act, found.origin, *(found.target.get(name) for name in KEYS))
         known = self._found.get(key)
         if known is not None:
             known.count += not _is_echo(found, known)

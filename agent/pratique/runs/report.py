@@ -22,8 +22,10 @@ from pratique.runs.tree import Image, Process
 from pratique.words import Act, Action, Actor
 
 SCHEMA = "pratique.report/v1"
-_DONE = {Action.ALLOW: "allowed", Action.AUDIT: "audited", Action.DENY: "denied", Action.KILL: "killed"}
-_ROWS = 2_000
+DONE = {Action.ALLOW: "allowed", Action.AUDIT: "audited", Action.DENY: "denied", Action.KILL: "killed"}
+"""What was done, weakest first."""
+ROWS = 2_000
+"""Processes that a report shows."""
 _ANCESTORS = 24
 _UNRULED = Rule("", "", "medium", "")
 
@@ -78,7 +80,7 @@ def tree(processes: Iterable[Process]) -> list[Json]:
 def _closed(ordered: Iterable[Process]) -> set[int]:
     kept: set[int] = set()
     for process in ordered:
-        if len(kept) >= _ROWS:
+        if len(kept) >= ROWS:
             break
         kept.add(process.number)
     return kept
@@ -247,8 +249,8 @@ def _finding(summary: Summary, number: int, found: Found) -> Json:
         "rule": found.rule,
         "title": rule.title or found.rule,
         "severity": rule.severity,
-        "action": _DONE[found.action],
-        "would": None if found.would is None else _DONE.get(found.would),
+        "action": DONE[found.action],
+        "would": None if found.would is None else DONE.get(found.would),
         "level": found.level.word if found.level else None,
         "stage": found.stage.word,
         "actor": found.actor.word,
@@ -340,7 +342,7 @@ def _egress(summary: Summary) -> list[Json]:
             "name": peer.name,
             "actor": peer.actor.word,
             "package": _identity(summary, peer.origin).purl,
-            "action": _DONE[peer.action],
+            "action": DONE[peer.action],
             "count": number,
         }
         for peer, number in summary.egress.items()
@@ -355,6 +357,6 @@ def _counts(summary: Summary) -> dict[str, Any]:
         **dict(summary.counts),
         "connect_by_actor": connects,
         "processes": len(summary.tree),
-        "processes_shown": min(len(list(summary.tree)), _ROWS),
+        "processes_shown": min(len(list(summary.tree)), ROWS),
         "findings_omitted": summary.findings_omitted,
     }

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from pratique import host
-from pratique.managers.base import Learned, Manager, Stopped
+from pratique.managers.base import DECIDING, Learned, Manager, Stopped
 from pratique.model import Event, Exec, Kind, Settlement
 from pratique.policy.model import Policy
 from pratique.runs import attribution, ulid
@@ -128,6 +128,10 @@ class Run:
         self._memory: dict[str, dict[str, object]] = {}
         self._manager: tuple[str, tuple[str, ...]] | None = None
         self._commands: dict[tuple[tuple[str, ...], str], None] = {}
+        self._environments: dict[int, Mapping[str, str]] = {}
+        """What managers were started with that are not judged yet."""
+        self._inside: set[str] = set()
+        """Files that managers load into themselves, and that are told, or need not be."""
         self._learned = hosts
         self._is_live = hosts is None
         """Not a replay: what lies on this host says nothing of a run that was elsewhere."""
@@ -145,6 +149,8 @@ class Run:
         """Take an event in: an append, judged with its batch."""
         self._queue.append(event)
         self._keep(event)
+        if event.kind is Kind.EXEC and event.actor is Actor.MANAGER and self._is_live:
+            self._note_environment(event.pid)
         if len(self._queue) >= _BATCH:
             self._judge()
 
@@ -176,6 +182,10 @@ class Run:
     def know(self, origin: Origin) -> None:
         """Take over an origin that was found elsewhere, or what is known better of one by now."""
         self._origins[origin.number] = origin
+
+    def spare(self, path: str) -> None:
+        """A file that would have brought code of others into a manager was refused to it: there is nothing to say."""
+        self._inside.add(path)
 
     def manager_commands(self) -> list[tuple[tuple[str, ...], str]]:
         """Every command line of a manager so far, with its directory."""
@@ -297,17 +307,25 @@ class Run:
         if self._manager is None:
             self._manager = (name, argv)
         if self._is_live:
-            self._mixed(process, name, argv)
+            self._mixed(process, name, image)
 
-    def _mixed(self, process: Process, name: str, argv: tuple[str, ...]) -> None:
+    def _note_environment(self, pid: int) -> None:
+        """Now, for it is judged later, when the process may be gone."""
+        if len(self._environments) < _MOST_COMMANDS:
+            held = attribution.environment_of(pid)
+            self._environments[pid] = {key: held[key] for key in DECIDING if key in held}
+
+    def _mixed(self, process: Process, name: str, image: Exec) -> None:
         """What a manager loads into its own process has the manager's rights: that much is said."""
-        cwd = process.image.cwd if process.image else self._cwd
+        environment = self._environments.pop(process.pid, None) or self.environment
         try:
-            found = self.managers[name].inside(argv, cwd)
+            found = self.managers[name].inside(_spelt_out(image), environment, image.cwd)
         except (OSError, ValueError):
             return  # a file that cannot be read only makes the report say less
         for path in found:
-            self._judgement.mixed(process, path, self._clock(), self.number)
+            if path not in self._inside:
+                self._inside.add(path)
+                self._judgement.mixed(process, path, self._clock(), self.number)
 
     def _label(self, process: Process, actor: Actor, stage: Stage, origin: int) -> None:
         self._tree.label(process, actor, stage, origin)
@@ -362,6 +380,14 @@ class Run:
             return tuple(self.managers[above.name].requested(above.image.argv, above.image.cwd))
         except (OSError, ValueError):
             return ()  # a lock file that cannot be read only makes the report say less
+
+
+def _spelt_out(image: Exec) -> tuple[str, ...]:
+    """Its words, the first of them with the whole path of what was executed."""
+    if not image.argv:
+        return ()
+    first = image.exe if image.exe.endswith(f"/{image.argv[0]}") else image.argv[0]
+    return (os.path.normpath(os.path.join(image.cwd, first)) if "/" in first else first, *image.argv[1:])  # noqa: PTH118
 
 
 def _homes(environment: Mapping[str, str]) -> tuple[str, ...]:

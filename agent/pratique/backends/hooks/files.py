@@ -94,7 +94,7 @@ class FileGuard:
 
     def postpone(self, waits: Callable[[int], bool]) -> None:
         """Let an opener wait for as long as `waits(pid)`."""
-        self._gate.postpone = lambda pid, _path: waits(pid)
+        self._gate.postpone = lambda pid, _fd: waits(pid)
 
     def start(self) -> None:
         """Answer from now on, then mark; `GuardError` and nothing left behind if marking fails as a whole.

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pratique.backends.base import FreshOpened, FreshTree
 from pratique.backends.hooks import fanotify
 from pratique.backends.hooks.fresh_index import COMPILED, SITE, Earlier, Index, runs_code
-from pratique.backends.hooks.gate import Gate
+from pratique.backends.hooks.gate import Gate, path_of
+from pratique.backends.hooks.installs import SITE_OPENS, Installs
 from pratique.backends.hooks.mirrors import OFF
 from pratique.backends.hooks.records import Label
 from pratique.words import Act, Actor, Stage
@@ -22,14 +23,12 @@ DIRECTORIES = 50_000
 """Bound of the directories marked at once; what is beyond is a gap."""
 _OPENS = fanotify.OPEN_PERM | fanotify.OPEN_EXEC_PERM
 _WITHIN = _OPENS | fanotify.ON_CHILD | fanotify.ON_DIR
-_SITE_OPENS = fanotify.OPEN_PERM | fanotify.ON_CHILD | fanotify.ON_DIR
 _LISTINGS = fanotify.OPEN_PERM | fanotify.ON_DIR
 _HOOKS = (".pth", "sitecustomize.py", "usercustomize.py")
 """Run at each start of an interpreter: in an install they would act as the manager, or in another package's name."""
 
 _BEGINS = (Actor.COMMAND, Actor.PROJECT)
 """Whose label goes down when they run fresh code."""
-_LEARNING_SECONDS = 1.0
 _GRANTING_SECONDS = 1.0
 
 
@@ -54,9 +53,6 @@ class Fresh:
         self.next_origin: Callable[[], int] = itertools.count(1).__next__
         self._label_of, self._begin, self._in_scope, self._wake = label_of, begin, in_scope, wake
         self._opened: deque[FreshOpened] = deque()
-        self._installs: dict[int, frozenset[str]] = {}
-        """First process of an install → the folders it may write to."""
-        self._ended: dict[int, float] = {}
         self._seen: dict[int, set[str]] = {}
         self._ungranted: dict[int, float] = {}
         """Origins of which it is not known yet what their packages may, and since when."""
@@ -67,6 +63,7 @@ class Fresh:
         self._gate.index = self._index  # type: ignore[assignment]
         self._gate.postpone = self._is_being_learned
         self._marked: dict[str, set[FreshTree]] = {}
+        self._installs = Installs(self._gate.fd, self._index, self._mark_folder, self._unmark)
 
     @property
     def gate(self) -> int:
@@ -80,23 +77,19 @@ class Fresh:
     def stop(self) -> None:
         """Take every mark off; safe to call twice."""
         self._gate.stop()
+        self._installs.close()
 
-    def begin_install(self, first: int, sites: Iterable[str]) -> None:
-        """Whoever opens something right in these folders between the end of `first` and `end_install` waits for that.
+    def begin_install(self, first: int, sites: Iterable[str], programs: Iterable[str]) -> None:
+        """From the end of `first` until `end_install`, let those wait who would run what it wrote.
 
-        An interpreter lists them before it imports anything, so it finds what was installed marked.
+        They open something right in one of the folders, as an interpreter does before it imports anything, or execute
+        one of the programs.
         """
-        kept = frozenset(site for site in sites if self._mark(site, _SITE_OPENS, stat.S_ISDIR))
-        self._installs[first] = kept
-        self._index.sites |= kept
+        self._installs.begin(first, sites, programs)
 
     def end_install(self, first: int) -> None:
         """What the install wrote is marked, or never will be."""
-        sites = self._installs.pop(first, frozenset())
-        self._ended.pop(first, None)
-        self._index.sites = frozenset().union(*self._installs.values())
-        for site in sites - self._index.sites:
-            self._unmark(site, _SITE_OPENS)
+        self._installs.end(first)
 
     def opened(self) -> list[FreshOpened]:
         """What happened since the last call, oldest first."""
@@ -173,20 +166,20 @@ class Fresh:
             self._join(pid, label, purls, path)
         return True
 
-    def _is_being_learned(self, pid: int, path_of: Callable[[], str]) -> bool:
-        """Whether an install that wrote here has ended and its records are still being read; a second at most."""
-        if not self._installs:
+    def _is_being_learned(self, pid: int, fd: int) -> bool:
+        """Whether an install that this opener would run something of has ended and is still being read."""
+        if not self._installs.any or not self._may_begin(pid):
             return False
-        path = path_of()
-        above = path.rpartition("/")[0]
-        ended = [
-            first
-            for first, sites in list(self._installs.items())
-            if (path in sites or above in sites) and self._label_of(first) is None
-        ]
-        now = time.monotonic()
-        late = [first for first in ended if now - self._ended.setdefault(first, now) < _LEARNING_SECONDS]
-        return bool(late) and self._label_of(pid) is None and self._in_scope(pid)
+        status = os.fstat(fd)
+        key = (status.st_dev, status.st_ino)
+        return self._installs.is_awaited(
+            path_of(fd, status), key, lambda first: self._label_of(first) is None
+        )
+
+    def _may_begin(self, pid: int) -> bool:
+        """Whether it would become a first run if it ran fresh code."""
+        label = self._label_of(pid)
+        return self._in_scope(pid) if label is None else label.actor in _BEGINS and not label.flags & OFF
 
     def _first(self, pid: int, run: int | None, act: Act, path: str, purls: tuple[str, ...]) -> None:
         if pid in self.exempt or (run is None and not self._in_scope(pid)):
@@ -247,6 +240,9 @@ class Fresh:
         if folder in self._index.folders:
             self._mark(compiled, _OPENS | fanotify.ON_CHILD, stat.S_ISDIR)
 
+    def _mark_folder(self, path: str, mask: int) -> bool:
+        return self._mark(path, mask, stat.S_ISDIR) is not None
+
     def _mark(self, path: str, mask: int, kind: Callable[[int], bool]) -> os.stat_result | None:
         try:
             fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -283,7 +279,7 @@ class Fresh:
         if path in self._index.folders:
             mask &= ~_LISTINGS
         if path in self._index.sites:
-            mask &= ~_SITE_OPENS
+            mask &= ~SITE_OPENS
         try:
             fanotify.unmark(self._gate.fd, mask, path)
         except OSError:

@@ -29,8 +29,8 @@ class Index:
         self.directories: dict[str, frozenset[str]] = {}
         self.modules: dict[str, frozenset[str]] = {}
         """Single files: path without `.py` → packages. What they are compiled to lies beside those of others."""
-        self.folders: frozenset[str] = frozenset()
-        """Where those are."""
+        self.folders: dict[str, int] = {}
+        """Where those are, and how many in each."""
         self.files: dict[Key, frozenset[str]] = {}
         self._tails: dict[str, frozenset[str]] = {}
         self._listed = listed
@@ -67,11 +67,16 @@ class Index:
 
     def put_module(self, path: str, purls: frozenset[str]) -> None:
         """A single file (without `.py`) belongs to these packages; to none: it is not watched any more."""
+        known, folder = path in self.modules, path.rpartition("/")[0]
         if purls:
             self.modules[path] = purls
         else:
             del self.modules[path]
-        self.folders = frozenset(module.rpartition("/")[0] for module in self.modules)
+        left = self.folders.get(folder, 0) + bool(purls) - known
+        if left:
+            self.folders[folder] = left
+        else:
+            self.folders.pop(folder, None)
 
     def _compiled(self, folder: str, name: str) -> frozenset[str]:
         """`six` in `site-packages/__pycache__/six.cpython-311.pyc`."""

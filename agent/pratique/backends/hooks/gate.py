@@ -54,9 +54,9 @@ class Gate:
         self.failures = 0
         self.hold: Hold | None = None
         """Takes over the answer to a refusal, or does not: somebody wants to look at the opener first."""
-        self.postpone: Callable[[int, Callable[[], str]], bool] | None = None
-        """Whether this opener is to wait a little: it is asked again until the answer is no. By pid and a reader of
-        the path, which costs a system call: most openers are known not to wait by their pid alone."""
+        self.postpone: Callable[[int, int], bool] | None = None
+        """Whether this opener is to wait a little: it is asked again until the answer is no. By pid and a descriptor
+        of the object; to look at that costs system calls, and most are known not to wait by their pid alone."""
         self._parked: list[fanotify.Event] = []
         self.answered = 0
         self.refused = 0
@@ -127,7 +127,7 @@ class Gate:
         if len(self._parked) >= fanotify.EVENTS_PER_READ:  # their descriptors' numbers must stay low
             return False
         try:
-            return self.postpone(event.pid, lambda: _path(event.fd, os.fstat(event.fd)))
+            return self.postpone(event.pid, event.fd)
         except Exception as error:  # noqa: BLE001 (then it is answered now)
             self.errors.append(error)
             return False
@@ -155,14 +155,14 @@ class Gate:
         if self.hold is None:
             return False
         try:
-            return self.hold(event.pid, _path(event.fd, os.fstat(event.fd)), refuse)
+            return self.hold(event.pid, path_of(event.fd, os.fstat(event.fd)), refuse)
         except Exception as error:  # noqa: BLE001 (then it is refused now)
             self.errors.append(error)
             return False
 
     def _decide(self, event: fanotify.Event) -> bool:
         status = os.fstat(event.fd)
-        path = _path(event.fd, status)
+        path = path_of(event.fd, status)
         claims = self._claims(event, (status.st_dev, status.st_ino), path)
         for act in dict.fromkeys(claim.act for claim in claims):
             groups = tuple(claim.group for claim in claims if claim.act is act)
@@ -191,7 +191,8 @@ class Gate:
             return True
 
 
-def _path(fd: int, status: os.stat_result) -> str:
+def path_of(fd: int, status: os.stat_result) -> str:
+    """Where the kernel found the object of an event; that of a deleted file is as it was."""
     path = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 (no Path per event)
     if status.st_nlink == 0 and stat.S_ISREG(status.st_mode):
         return path.removesuffix(_DELETED)

@@ -151,8 +151,10 @@ class RootlessBackend:
             self._ended = Ended(None if number else status, number, child.exec_error)
         return self._ended
 
-    def label(self, pid: int, settlement: Settlement) -> None:
+    def label(self, pid: int, settlement: Settlement, allows: Sequence[Allow] = ()) -> None:
         """Label a live process as what the settlement says, origin 1."""
+        if allows:
+            self._judge.grant(1, allows, hosts.resolve(allows))
         task = self._tasks.get(pid)
         if task is not None:
             self._relabel(pid, Label(settlement.actor, settlement.stage, 1))

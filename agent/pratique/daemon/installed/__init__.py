@@ -49,6 +49,13 @@ def sites(install: Install) -> list[str]:
     return [site for site in resolved if Path(site).is_dir()]
 
 
+def programs(pid: int, install: Install) -> list[str]:
+    """What may run it and asks nothing of a folder first: the manager's own image, and what is found by name."""
+    from pratique.daemon.installed import node  # noqa: PLC0415 (as above)
+
+    return [f"/proc/{pid}/exe", *node.runtimes(install)] if node.fills(install) else []
+
+
 def found(install: Install, written_by_package: Callable[[str], bool]) -> Iterator[FreshTree]:
     """Every package that the install wrote; a record that package code wrote proves no name."""
     from pratique.daemon.installed import node, python  # noqa: PLC0415 (they import this module's shape)

@@ -1,7 +1,6 @@
 """Python packages an install wrote: each `*.dist-info/RECORD` of the environment that changed since it began."""
 
 import csv
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from pratique.backends.base import FreshTree
-from pratique.daemon.installed import Install, notes
+from pratique.daemon.installed import Install, digests, notes
 from pratique.managers import start_lines
 
 _LINES = 200_000
@@ -19,7 +18,6 @@ _LARGEST = 32 << 20
 _DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info\Z")
 _TARGETS = ("-t", "--target")
 _PREFIXES = ("--prefix", "--python", "-p")
-_NOTES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 _CODE = (".py", ".pth", ".so", ".pyc", ".pyd")
 
 
@@ -103,7 +101,7 @@ def _tree(site: Path, record: Path, since: float) -> FreshTree | None:
             files[path] = None
     # A manager writes down where it took a package from, unless it was an index.
     verified = not (record.parent / "direct_url.json").exists()
-    return FreshTree(purl, tuple(directories), tuple(files), verified, _digest(rows), str(record))
+    return FreshTree(purl, tuple(directories), tuple(files), verified, digests.of_record(rows), str(record))
 
 
 def _is_known(path: str, purl: str) -> bool:
@@ -111,24 +109,6 @@ def _is_known(path: str, purl: str) -> bool:
     code = start_lines.code(path) if path.endswith(".pth") else []
     rows = [start_lines.known(line) for line in code]
     return bool(rows) and all(row and row.package and purl.startswith(f"{row.package}@") for row in rows)
-
-
-def _digest(rows: Iterable[list[str]]) -> str | None:
-    """Of the files that came with the package, by their own digests: alike wherever the same wheel is installed.
-
-    No record says the digest of the archive. What an installer adds (scripts, byte code, its own notes) is left out.
-    """
-    listed = sorted(f"{row[0]},{row[1]}" for row in rows if len(row) > 1 and row[1] and _came_along(row[0]))
-    if not listed:
-        return None
-    lines = "\n".join(listed).encode("utf-8", "surrogateescape")
-    return f"record-sha256-{hashlib.sha256(lines).hexdigest()}"
-
-
-def _came_along(path: str) -> bool:
-    folder, _, name = path.rpartition("/")
-    added = folder.endswith(".dist-info") and (name in _NOTES or name.startswith("uv_"))
-    return not (added or path.startswith(("../", "/")) or name.endswith(".pyc"))
 
 
 def _paths(site: Path, rows: Iterable[list[str]]) -> Iterator[str]:

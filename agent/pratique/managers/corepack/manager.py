@@ -41,10 +41,10 @@ class Corepack:
         family, became = _became(argv, cwd)
         return tuple(_module(family).requested(became, cwd)) if family else ()
 
-    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+    def inside(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
         """What the manager it becomes loads."""
         family, became = _became(argv, cwd)
-        return _module(family).inside(became, cwd) if family else ()
+        return _module(family).inside(became, environment, cwd) if family else ()
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Where that one can be expected to fetch from."""

@@ -12,7 +12,7 @@ from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.files import text
 from pratique.managers.helpers import helper, lifecycle
 from pratique.managers.memory import memory_of
-from pratique.managers.node import environment
+from pratique.managers.node import environment, preloads
 from pratique.managers.node.environment import Script
 from pratique.managers.node.facts import Facts, load
 from pratique.managers.node.identity import Case, Proof, astray, identity
@@ -111,11 +111,12 @@ class NodeFamily:
         found = Project({}, names_in(manifest))
         return tuple(sorted(asked(arguments_of(argv, self.facts), self.facts, found)[0]))
 
-    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
-        """Hooks and plugins by the files that name them, in the folder and at the project's root."""
+    def inside(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
+        """Hooks and plugins by the files that name them, here and at the project's root; what is preloaded."""
         places = dict.fromkeys((cwd, root_of(cwd, self.facts.roots)))
         rows = [(f"{place}/{file}", said) for place in places for file, said in self.facts.inside.items()]
-        return tuple(path for path, said in rows if re.search(said, text(path, _MAX_SETTINGS), re.MULTILINE))
+        named = (path for path, said in rows if re.search(said, text(path, _MAX_SETTINGS), re.MULTILINE))
+        return (*named, *preloads.files(argv, environment, cwd))
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Registries, lock files, proxies, and URLs on the command line."""

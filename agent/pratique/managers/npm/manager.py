@@ -10,7 +10,7 @@ from pratique.managers.base import Context, Learned, Pattern, Stopped
 from pratique.managers.helpers import helper, lifecycle
 from pratique.managers.hosts import first_reasons
 from pratique.managers.memory import memory_of
-from pratique.managers.node import bins
+from pratique.managers.node import bins, preloads
 from pratique.managers.node.arguments import wanted
 from pratique.managers.node.environment import Script, digest_of, read, source_of
 from pratique.managers.node.places import Place, locked, package_of, place_of, same_folder
@@ -62,9 +62,9 @@ class Npm:
         where = os.path.join(cwd, *arguments.all("--prefix")[-1:])  # noqa: PTH118
         return tuple(sorted(wanted(arguments, facts()) or names_in(manifest_of(where))))
 
-    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
-        """None that npm is known to load."""
-        return ()
+    def inside(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
+        """What node is told to load; npm itself has no plugins."""
+        return preloads.files(argv, environment, cwd)
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Registries, lock files, proxies, and URLs on the command line."""

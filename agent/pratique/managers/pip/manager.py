@@ -15,6 +15,7 @@ from pratique.managers.pip.identity import Place, build_environment, identify, p
 from pratique.managers.pip.memory import Memory, Request, remember_checkout
 from pratique.managers.pip.project import code, inode
 from pratique.managers.pip.sources import configured, hosts_of
+from pratique.managers.python import start_files
 from pratique.model import Identity, Settlement
 from pratique.words import Actor, Stage
 
@@ -54,13 +55,19 @@ class Pip:
         wanted = gather(parse(after_pip(argv)), cwd, {}, lambda path: True)
         return tuple(sorted(wanted.names()))
 
-    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
-        """None that pip is known to load."""
-        return ()
+    def inside(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
+        """What its interpreter runs first, and keyring where pip is told to import that."""
+        return (*start_files.files(argv, environment), *_keyring(argv, environment))
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Indexes, find-links places, proxies, and URLs on the command line."""
         return hosts.first_reasons(_learned(argv, environment, cwd))
+
+
+def _keyring(argv: tuple[str, ...], environment: Mapping[str, str]) -> Iterator[str]:
+    asked = (environment.get("PIP_KEYRING_PROVIDER"), *parse(after_pip(argv)).all("--keyring-provider"))
+    if asked[-1] == "import":
+        yield from start_files.importable(argv, environment, "keyring")
 
 
 def _learned(argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> Iterator[Learned]:

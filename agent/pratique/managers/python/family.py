@@ -15,6 +15,7 @@ from pratique.managers.matching import basename, target_end
 from pratique.managers.memory import memory_of
 from pratique.managers.node.arguments import Arguments, parse
 from pratique.managers.pip.project import code, inode
+from pratique.managers.python import start_files
 from pratique.managers.python.builds import Builds
 from pratique.managers.python.facts import Facts, load
 from pratique.managers.uv import installed
@@ -127,12 +128,13 @@ class PythonFamily:
         manager = Stopped(0, argv, cwd, "", {})
         return tuple(sorted(self.request(self._arguments(argv), manager).names))
 
-    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
-        """Plugins: distributions of its own environment that say they are one."""
+    def inside(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
+        """Plugins: distributions of its own environment that say they are one; what its interpreter runs first."""
         prefix = str(Path(argv[0]).parent.parent) if argv and argv[0].startswith("/") else ""
         found = (path for site in installed.sites(prefix) for path in Path(site).glob("*/entry_points.txt"))
         said = re.compile(r"^\[(?:" + "|".join(map(re.escape, self.facts.plugins)) + r")\]", re.MULTILINE)
-        return tuple(str(path) for path in found if said.search(text(str(path), _MAX_NOTE))) if prefix else ()
+        plugins = (str(path) for path in found if said.search(text(str(path), _MAX_NOTE)))
+        return (*(plugins if prefix else ()), *start_files.files(argv, environment))
 
     def hosts(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[Learned, ...]:
         """Indexes of the project, proxies, and URLs on the command line."""
@@ -214,7 +216,7 @@ class PythonFamily:
         if not places:
             return _package(Stage.FIRST_RUN, UNKNOWN, "an interpreter that lies in no usual place")
         own = str(Path(context.manager.argv[0]).parent.parent)
-        fresh = [path for place in places if place != own for path in news(place, context)]
+        fresh = [path for place in places if place != own for path in news(place, context.written_by_package)]
         if not fresh:
             memory.asking.add(child.pid)
             return Settlement(Actor.HELPER, Stage.RESOLVE, reason=f"{self.name} asking an interpreter")

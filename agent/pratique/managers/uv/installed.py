@@ -118,6 +118,13 @@ def own_directory(owner: Owner, request: Request) -> str | None:
     return path if path in request.directories else None
 
 
+def is_editable(owner: Owner) -> bool:
+    """Whether it stands for a folder of the user's, by the installer's note."""
+    origin = _direct_url(owner)
+    folder = origin.get("dir_info") if origin else None
+    return isinstance(folder, dict) and folder.get("editable") is True
+
+
 def _doubt(owner: Owner, path: str, context: Context, request: Request) -> str | None:
     notes = [owner.info, *(f"{owner.info}/{name}" for name in ("RECORD", "INSTALLER", "METADATA"))]
     if any(map(context.written_by_package, [path, *notes])):

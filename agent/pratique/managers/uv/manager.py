@@ -66,7 +66,7 @@ class Uv:
         wanted = wanted_by(arguments, here, lambda path: True)
         return tuple(sorted(names_of(arguments, wanted, directory(arguments, {}, here), lambda path: True)))
 
-    def inside(self, argv: tuple[str, ...], cwd: str) -> tuple[str, ...]:
+    def inside(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
         """None: a native program."""
         return ()
 

@@ -6,7 +6,7 @@ a helper only while nothing but known lines stands there; else it is the first r
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pratique.managers import start_lines
@@ -22,7 +22,7 @@ from pratique.model import UNKNOWN, Identity, Settlement
 from pratique.words import Actor, Quality, Stage
 
 _MAX_PTH = 1 << 16
-_CUSTOM = ("sitecustomize.py", "usercustomize.py")
+CUSTOM = ("sitecustomize.py", "usercustomize.py")
 _ISOLATED = ("-I", "-B")
 
 
@@ -35,7 +35,7 @@ def probe(child: Stopped, context: Context, memory: Memory, request: Request) ->
     places = prefixes(child)
     if not places:
         return _first_run(UNKNOWN, "uv asks an interpreter whose packages were not found")
-    fresh = [path for prefix in places for path in news(prefix, context)]
+    fresh = [path for prefix in places for path in news(prefix, context.written_by_package)]
     if not fresh:
         return Settlement(Actor.HELPER, Stage.RESOLVE, reason="uv asking an interpreter about itself")
     return _first_run(*_who(fresh, places, context, memory, request))
@@ -81,31 +81,31 @@ def prefixes(child: Stopped) -> list[str]:
     return [str(own), *([base] if shared else [])]
 
 
-def news(prefix: str, context: Context) -> Iterator[str]:
-    """Files that every start runs, and that hold something else than known lines."""
+def news(prefix: str, written: Callable[[str], bool]) -> Iterator[str]:
+    """Files that every start runs, and that hold something else than known lines; `written`: by package code."""
     for site in installed.sites(prefix):
         for path in sorted(Path(site).glob("*.pth")):
-            if all(_known(line, site, context) for line in start_lines.code(str(path))):
+            if all(_known(line, site, written) for line in start_lines.code(str(path))):
                 continue
-            if installed.is_environment(prefix) or not _of_the_system(str(path), site, context):
+            if installed.is_environment(prefix) or not _of_the_system(str(path), site, written):
                 yield str(path)
         if installed.is_environment(prefix):
-            yield from (f"{site}/{name}" for name in _CUSTOM if Path(site, name).exists())
+            yield from (f"{site}/{name}" for name in CUSTOM if Path(site, name).exists())
 
 
-def _of_the_system(path: str, site: str, context: Context) -> bool:
+def _of_the_system(path: str, site: str, written: Callable[[str], bool]) -> bool:
     """Root's own, in an interpreter's own directory, and no package's: distributions bring such files."""
     try:
         status = os.lstat(path)
     except OSError:
         return False
     closed = status.st_uid == 0 and not status.st_mode & 0o022
-    return closed and not context.written_by_package(path) and not installed.owners(path, [site])
+    return closed and not written(path) and not installed.owners(path, [site])
 
 
-def _known(line: str, site: str, context: Context) -> bool:
+def _known(line: str, site: str, written: Callable[[str], bool]) -> bool:
     row = start_lines.known(line)
-    return row is not None and not context.written_by_package(f"{site}/{row.module}")
+    return row is not None and not written(f"{site}/{row.module}")
 
 
 def _who(

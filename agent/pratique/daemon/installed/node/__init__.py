@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Protocol
 
+from pratique import managers
 from pratique.backends.base import FreshTree
 from pratique.daemon.installed import Install
 from pratique.daemon.installed.node import places
@@ -17,6 +18,8 @@ from pratique.daemon.installed.node.places import Wrote
 
 _READERS = ("npm", "pnpm", "classic", "berry", "bun")
 """Modules of this folder, one for each way in which a manager notes what it installed; asked in this order."""
+_MANAGERS = ("npm", "pnpm", "yarn", "bun", "corepack")
+_RUNTIMES = ("node", "nodejs", "bun", "deno")
 
 
 class Reader(Protocol):
@@ -39,6 +42,18 @@ def found(install: Install, written: Callable[[str], bool]) -> Iterator[FreshTre
         if place.folder not in told:
             told.add(place.folder)
             yield place.tree(place.name, place.version)
+
+
+def fills(install: Install) -> bool:
+    """Whether it is an install of Node packages."""
+    manager = managers.match(install.argv, managers.patterns())
+    return manager is not None and manager.manager in _MANAGERS
+
+
+def runtimes(install: Install) -> Iterator[str]:
+    """What runs them, where the user who installs would find it."""
+    for folder in install.environment.get("PATH", "").split(":"):
+        yield from (f"{folder}/{name}" for name in _RUNTIMES if folder.startswith("/"))
 
 
 @cache

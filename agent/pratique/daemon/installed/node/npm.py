@@ -6,14 +6,13 @@ needs the registry that is configured for the name, and npm's cache to show that
 
 import itertools
 import os
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pratique.backends.base import FreshTree
-from pratique.daemon.installed import notes
+from pratique.daemon.installed import digests, notes
 from pratique.daemon.installed.node.places import Place, Wrote
 from pratique.managers.node.environment import digest_of
 from pratique.managers.node.registries import Registries, Tarball
@@ -24,7 +23,6 @@ from pratique.managers.npm.settings import Settings
 _LOCK = ".package-lock.json"
 _LARGEST, _MAX_MANIFEST = 64 << 20, 1 << 20
 _MOST = 50_000
-_INTEGRITY = re.compile(r"sha(256|384|512)-[A-Za-z0-9+/]{20,100}={0,2}")
 
 
 def found(wrote: Wrote) -> Iterator[FreshTree]:
@@ -54,7 +52,7 @@ def _entries(lock: str, root: str, since: float) -> Mapping[str, dict[str, Any]]
 
 def _tree(place: Place, entry: dict[str, Any], chosen: Settings, wrote: Wrote) -> FreshTree:
     archive = _proved(place, entry, chosen, wrote)
-    digest = _digest(entry.get("integrity"))
+    digest = digests.of_integrity(entry.get("integrity"))
     if archive:
         return place.tree(archive.name, archive.version, verified=True, digest=digest)
     version = entry.get("version")
@@ -99,9 +97,3 @@ def _is_own_word(place: Place) -> bool:
     """Npm takes `_resolved` and `_integrity` of a bundled package from its package.json."""
     manifest = notes.table(notes.text(f"{place.folder}/package.json", _MAX_MANIFEST))
     return not {"_resolved", "_integrity"} & manifest.keys()
-
-
-def _digest(integrity: object) -> str | None:
-    """The strongest of the digests that npm had to meet; it lists several beside each other."""
-    words = integrity.split() if isinstance(integrity, str) else []
-    return max((word for word in words if _INTEGRITY.fullmatch(word)), default=None)
