@@ -70,8 +70,8 @@ def test_no_terminal_line_obeys_a_name(word: str, width: int, colour: bool, unic
     lines_are_harmless(text.listed(report))
 
 
-@given(word=hostile | st.text("npm ci:#[-", max_size=40), width=WIDTHS, unicode=st.booleans())
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(word=hostile | st.text("npm ci:#[-", max_size=200), width=WIDTHS, unicode=st.booleans())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_clean_line_is_that_of_the_block(word: str, width: int, unicode: bool) -> None:
     """Laid out by hand or by the library: where the first is there at all, not a letter differs."""
     run = sample.started(sample.run(command=["npm", word]))

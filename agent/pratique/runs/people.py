@@ -12,7 +12,7 @@ from pratique.runs.paper import Paper
 from pratique.runs.phrases import Json
 
 _BETWEEN = "  ·  "
-_HANG = "  "
+_BLANKS, _HANG = "  ", "  "
 
 
 def write(report: Json, stream: TextIO) -> None:
@@ -31,8 +31,8 @@ def clean(report: Json, paper: Paper) -> str | None:
     """
     word, said = phrases.headline(report)
     pieces = [phrases.what_ran(report), *phrases.facts(report)]
-    whole = [f"pratique  {word}  {visible(said)}", *map(visible, pieces)]
-    plain = all(piece.isascii() and len(piece) + len(_HANG) <= paper.width for piece in whole)
+    whole = [f"pratique  {word}", *map(visible, (said, *pieces))]
+    plain = all(piece.isascii() and _is_foldable(piece, paper.width - len(_HANG)) for piece in whole)
     if (
         report["findings"]
         or phrases.marks(report)
@@ -44,16 +44,33 @@ def clean(report: Json, paper: Paper) -> str | None:
     return "".join(f"{harmless_line(line)}\n" for line in _packed(whole, paper))
 
 
+def _is_foldable(piece: str, room: int) -> bool:
+    """Whether it can be broken between its words, one blank each."""
+    return all(0 < len(word) <= room for word in piece.replace("  ", " ", 1).split(" "))
+
+
 def _packed(pieces: Sequence[str], paper: Paper) -> Iterator[str]:
     between = _BETWEEN if paper.unicode else _BETWEEN.replace("·", "-")
     line, *rest = pieces
-    for piece in rest:
-        if len(line) + len(between) + len(piece) <= paper.width:
-            line += between + piece
-        else:
-            yield line
-            line = _HANG + piece
+    for number, piece in enumerate(rest):
+        parted = between if number else _BLANKS
+        if len(line) + len(parted) + len(piece) <= paper.width:
+            line += parted + piece
+            continue
+        yield line
+        *full, line = _folded(piece, paper.width)
+        yield from full
     yield line
+
+
+def _folded(piece: str, width: int) -> Iterator[str]:
+    line = _HANG
+    for word in piece.split(" "):
+        if len(line) + len(word) > width:
+            yield line.rstrip()
+            line = _HANG
+        line += f"{word} "
+    yield line.rstrip()
 
 
 def _block(report: Json, paper: Paper) -> str:

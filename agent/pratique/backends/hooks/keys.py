@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 from collections.abc import Iterable, Sequence
 
 from pratique.backends.hooks.mirrors import CInodeKey, CNamedKey
@@ -9,6 +10,7 @@ from pratique.backends.hooks.records import InodeKey
 from pratique.backends.libbpf import Link, read_iterator
 
 _BATCH = 128
+_FD = CNamedKey.fd.offset
 
 
 class Keys:
@@ -26,8 +28,9 @@ class Keys:
 
     def of_fds(self, fds: Iterable[int]) -> list[InodeKey | None]:
         """The key of the object behind each descriptor of this process."""
-        known = self._own()
-        return [known.get(fd) for fd in fds]
+        wanted = list(fds)
+        known = self._own(frozenset(wanted))
+        return [known.get(fd) for fd in wanted]
 
     def _batch(self, paths: Sequence[str]) -> list[InodeKey | None]:
         fds = [_open_path(path) for path in paths]
@@ -38,11 +41,17 @@ class Keys:
                 if fd >= 0:
                     os.close(fd)
 
-    def _own(self) -> dict[int, InodeKey]:
+    def _own(self, wanted: frozenset[int]) -> dict[int, InodeKey]:
+        """Those of these descriptors. The iterator tells all that this process has, and most are others."""
         data = read_iterator(self._iterator)
         size = ctypes.sizeof(CNamedKey)
-        named = (CNamedKey.from_buffer_copy(data, at) for at in range(0, len(data) - size + 1, size))
+        starts = (at for at in range(0, len(data) - size + 1, size) if _fd(data, at) in wanted)
+        named = (CNamedKey.from_buffer_copy(data, at) for at in starts)
         return {entry.fd: _plain(entry.key) for entry in named}
+
+
+def _fd(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at + _FD : at + _FD + 4], sys.byteorder)
 
 
 def _plain(raw: CInodeKey) -> InodeKey:

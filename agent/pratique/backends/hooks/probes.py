@@ -99,6 +99,10 @@ class Probes(Named):
         key = COriginKey(self._run if run is None else run, origin)
         self._loaded.map("origins").update(bytes(key), u32(mirrors.TAINTED))
 
+    def was_written(self, path: str) -> bool:
+        """As `Named.was_written`; nothing was where no fresh code has ever been watched, and asking takes 0.3 ms."""
+        return (not self.watches_calls or CALLS in self._links) and super().was_written(path)
+
     def read(self, timeout: float) -> list[Record]:
         """What happened since, after waiting at most `timeout` seconds for something.
 

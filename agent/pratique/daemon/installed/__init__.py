@@ -6,13 +6,23 @@ Records come from packages, so they are hostile: nothing outside the install's o
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from pratique import managers
 from pratique.backends.base import FreshTree
 from pratique.model import Installed
 from pratique.words import Quality
 
+OF_NODE = {
+    "npm": ("npm",),
+    "pnpm": ("pnpm",),
+    "yarn": ("classic", "berry"),
+    "bun": ("bun",),
+    "corepack": ("pnpm", "classic", "berry"),
+}
+"""Managers that install Node packages → modules of `node` that know how they note it. All others are of Python."""
 _MOST = 20_000
 
 _TICKS = 0.02
@@ -32,6 +42,12 @@ class Install(NamedTuple):
     def wrote_from(self) -> float:
         """What changed then or later is its work. Less than a shell needs to get from one command to the next."""
         return self.since - _TICKS
+
+    @property
+    def manager(self) -> str | None:
+        """Whose it is; None where a program has overwritten its own command line."""
+        pattern = managers.match(self.argv, managers.patterns())
+        return pattern.manager if pattern else None
 
 
 def warm() -> None:
@@ -53,15 +69,27 @@ def programs(pid: int, install: Install) -> list[str]:
     """What may run it and asks nothing of a folder first: the manager's own image, and what is found by name."""
     from pratique.daemon.installed import node  # noqa: PLC0415 (as above)
 
-    return [f"/proc/{pid}/exe", *node.runtimes(install)] if node.fills(install) else []
+    return [f"/proc/{pid}/exe", *node.runtimes(install)] if install.manager in OF_NODE else []
 
 
 def found(install: Install, written_by_package: Callable[[str], bool]) -> Iterator[FreshTree]:
     """Every package that the install wrote; a record that package code wrote proves no name."""
-    from pratique.daemon.installed import node, python  # noqa: PLC0415 (they import this module's shape)
+    written = cache(written_by_package)  # the same record vouches for hundreds of packages
+    for tree in _trees(install, written):
+        yield tree._replace(verified=tree.verified and not written(tree.record))
 
-    for tree in itertools.chain(python.found(install), node.found(install, written_by_package)):
-        yield tree._replace(verified=tree.verified and not written_by_package(tree.record))
+
+def _trees(install: Install, written: Callable[[str], bool]) -> Iterator[FreshTree]:
+    """By the readers of its manager's kind: loading all of them takes longer than many an install to be read."""
+    manager = install.manager
+    if manager not in OF_NODE:
+        from pratique.daemon.installed import python  # noqa: PLC0415 (they import this module's shape)
+
+        yield from python.found(install)
+    if manager is None or manager in OF_NODE:
+        from pratique.daemon.installed import node  # noqa: PLC0415 (as above)
+
+        yield from node.found(install, written)
 
 
 def listed(trees: Iterable[FreshTree]) -> tuple[Installed, ...]:

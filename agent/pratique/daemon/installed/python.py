@@ -5,13 +5,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-from packageurl import PackageURL
-from packaging.utils import canonicalize_name
+from urllib.parse import quote
 
 from pratique.backends.base import FreshTree
 from pratique.daemon.installed import Install, digests, notes
 from pratique.managers import start_lines
+from pratique.managers.pip.arguments import canonical
+from pratique.managers.pip.names import purl
 
 _LINES = 200_000
 _LARGEST = 32 << 20
@@ -84,10 +84,10 @@ def _records(site: str, since: float) -> Iterator[Path]:
 
 
 def _tree(site: Path, record: Path, since: float) -> FreshTree | None:
-    named = _DIST_INFO.match(record.parent.name)
+    named = _DIST_INFO.match(os.fsencode(record.parent.name).decode("utf-8", "replace"))
     if named is None:
         return None
-    purl = PackageURL("pypi", None, canonicalize_name(named["name"]), named["version"]).to_string()
+    name = purl(quote(canonical(named["name"]), safe=".-_~"), named["version"])
     directories: dict[str, None] = {}
     files: dict[str, None] = {}
     rows = list(_rows(record))
@@ -97,26 +97,27 @@ def _tree(site: Path, record: Path, since: float) -> FreshTree | None:
             continue
         if top and "/" in path.removeprefix(f"{site}/"):
             directories[f"{site}/{top}"] = None
-        elif _is_new_code(path, since) and not _is_known(path, purl):
+        elif _is_new_code(path, since) and not _is_known(path, name):
             files[path] = None
     # A manager writes down where it took a package from, unless it was an index.
     verified = not (record.parent / "direct_url.json").exists()
-    return FreshTree(purl, tuple(directories), tuple(files), verified, digests.of_record(rows), str(record))
+    return FreshTree(name, tuple(directories), tuple(files), verified, digests.of_record(rows), str(record))
 
 
-def _is_known(path: str, purl: str) -> bool:
+def _is_known(path: str, name: str) -> bool:
     """A `.pth` whose code the one package that may bring it is known for: a manager need not be spared that."""
     code = start_lines.code(path) if path.endswith(".pth") else []
     rows = [start_lines.known(line) for line in code]
-    return bool(rows) and all(row and row.package and purl.startswith(f"{row.package}@") for row in rows)
+    return bool(rows) and all(row and row.package and name.startswith(f"{row.package}@") for row in rows)
 
 
 def _paths(site: Path, rows: Iterable[list[str]]) -> Iterator[str]:
     """The files it names, of those that may be an install's: below the site, or scripts beside it."""
     scripts = f"{site.parents[2]}/bin/" if len(site.parents) > 2 else "/nonexistent/"  # noqa: PLR2004
     for row in rows:
-        path = os.path.normpath(site / row[0]) if row and "\0" not in row[0] else ""
-        if path.startswith((f"{site}/", f"{site}/bin/", scripts)):
+        # No Path per file: an environment has tens of thousands.
+        path = os.path.normpath(os.path.join(site, row[0])) if row and "\0" not in row[0] else ""  # noqa: PTH118
+        if path.startswith((f"{site}/", scripts)):
             yield path
 
 

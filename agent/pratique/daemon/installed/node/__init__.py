@@ -7,18 +7,16 @@ claimed by the name of its place, with the version that it gives itself.
 
 import importlib
 from collections.abc import Callable, Iterator
-from functools import cache
+from itertools import chain
 from typing import Protocol
 
-from pratique import managers
 from pratique.backends.base import FreshTree
-from pratique.daemon.installed import Install
+from pratique.daemon.installed import OF_NODE, Install
 from pratique.daemon.installed.node import places
 from pratique.daemon.installed.node.places import Wrote
 
-_READERS = ("npm", "pnpm", "classic", "berry", "bun")
+_READERS = tuple(dict.fromkeys(chain.from_iterable(OF_NODE.values())))
 """Modules of this folder, one for each way in which a manager notes what it installed; asked in this order."""
-_MANAGERS = ("npm", "pnpm", "yarn", "bun", "corepack")
 _RUNTIMES = ("node", "nodejs", "bun", "deno")
 
 
@@ -33,7 +31,7 @@ def found(install: Install, written: Callable[[str], bool]) -> Iterator[FreshTre
     """Every package whose folder or archive the install wrote."""
     wrote = places.wrote(install, written)
     told: set[str] = set()
-    for reader in _readers():
+    for reader in map(_reader, OF_NODE.get(install.manager or "", _READERS)):
         for tree in reader.found(wrote):
             if told.isdisjoint((*tree.directories, *tree.files)):
                 told.update((*tree.directories, *tree.files))
@@ -44,23 +42,17 @@ def found(install: Install, written: Callable[[str], bool]) -> Iterator[FreshTre
             yield place.tree(place.name, place.version)
 
 
-def fills(install: Install) -> bool:
-    """Whether it is an install of Node packages."""
-    manager = managers.match(install.argv, managers.patterns())
-    return manager is not None and manager.manager in _MANAGERS
-
-
 def runtimes(install: Install) -> Iterator[str]:
     """What runs them, where the user who installs would find it."""
     for folder in install.environment.get("PATH", "").split(":"):
         yield from (f"{folder}/{name}" for name in _RUNTIMES if folder.startswith("/"))
 
 
-@cache
-def _readers() -> tuple[Reader, ...]:
-    return tuple(importlib.import_module(f"{__name__}.{name}") for name in _READERS)
+def _reader(name: str) -> Reader:
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def warm() -> None:
     """Import them now."""
-    _readers()
+    for name in _READERS:
+        _reader(name)

@@ -109,7 +109,8 @@ def _roots(install: Install) -> Iterator[str]:
     for folder in (*_named(install), cwd, *map(str, Path(cwd).parents)):
         yield folder
         yield from _workspaces(folder)
-    patterns = (*npm_facts().trees, *(tree for name in _FAMILIES for tree in _trees(name)))
+    families = [name for name in _FAMILIES if install.manager in (name, "corepack", None)]
+    patterns = (*npm_facts().trees, *(tree for name in families for tree in _trees(name)))
     for pattern in expanded(patterns, environment):
         yield from glob(pattern)  # noqa: PTH207 (it is absolute)
     yield from settings.shared(argv, environment, cwd)
