@@ -141,7 +141,9 @@ def test_the_manager_s_own_environment_counts(is_spared: bool) -> None:
         sample.policy(rule), ["sh"], "/mine", {}, "hooks", registry(), number=sample.RUN, homes=[sample.HOME]
     )
     told = {**os.environ, "NODE_OPTIONS": "--require ./a.js"}
-    with subprocess.Popen([sys.executable, "-c", "input()"], env=told, stdin=subprocess.PIPE) as manager:
+    waits = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(waits, env=told, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as manager:
+        manager.stdout.readline()  # the kernel lays an environment in the middle of an exec
         run.started(manager.pid)
         run.add(sample.execed(manager.pid, 1, _NPM, actor=Actor.MANAGER, cwd="/mine"))
         manager.kill()
