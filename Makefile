@@ -66,7 +66,7 @@ races: setup ## the races against the supervisor in full: 20 000 tries each
 	PRATIQUE_TRIES=20000 PRATIQUE_PATIENCE=600 timeout --kill-after=10 3600 $(BIN)/pytest -m rootless tests/rootless/test_races.py
 
 parity: setup ## every scenario for each tier of rootless, by a user without privilege (root; PARITY="ID …" for some)
-	for tier in 2 3 4; do PYTHONPATH=tests PRATIQUE_LAB_USER=$$(id -u nobody) PRATIQUE_ROOTLESS_TIER=$$tier \
+	for tier in 1 2 3 4; do PYTHONPATH=tests PRATIQUE_LAB_USER=$$(id -u nobody) PRATIQUE_ROOTLESS_TIER=$$tier \
 	$(BIN)/python -m scenarios --backend rootless --guard enforce $(PARITY) || exit 1; done
 
 test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; writes docs/parity.md (root)

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lab.template import template
-from lab.world import World
+from lab.world import TIER, World
 from uv_program import uv_program
 
 _NODE_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -72,9 +72,7 @@ def _uv_environment(world: World) -> dict[str, str]:
 def _npm_environment(world: World) -> dict[str, str]:
     own = world.environment()
     return {
-        "HOME": own["HOME"],
-        "TMPDIR": own["TMPDIR"],
-        "LANG": "C.UTF-8",
+        **{name: own[name] for name in ("HOME", "TMPDIR", "LANG", TIER) if name in own},
         "PATH": f"{world.programs}:{_NODE_PATH}",
         "npm_config_registry": world.registry.url,
         "npm_config_nodedir": "/usr",

@@ -26,8 +26,8 @@ from lab.room import Room
 from lab.sink import Sink
 from lab.template import template
 
-# Which tier of the rootless backend a test forces.
-_TIER = "PRATIQUE_ROOTLESS_TIER"
+TIER = "PRATIQUE_ROOTLESS_TIER"
+"""Which tier of the rootless backend a test forces; whoever installs has it in his environment."""
 _NAMED = ("index", "registry", "code", "prebuilt", "sink")
 
 
@@ -109,7 +109,7 @@ class World:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_CACHE_DIR": "1",
             "PIP_ROOT_USER_ACTION": "ignore",
-            **{key: value for key, value in os.environ.items() if key == _TIER},
+            **{key: value for key, value in os.environ.items() if key == TIER},
         }
 
     def install(self, *names: str, isolated: bool = False) -> list[str]:

@@ -1,11 +1,12 @@
 """Tests of the rootless backend, by a person without privilege; run by root, they become nobody in particular."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from lab.demands import demand
-from pratique.backends.rootless.capability import TIER, capability
+from pratique.backends.rootless.capability import ENCLOSED, TIER, capability, unenclosed
 from rootless.plain import without_privilege
 from rootless.profile import PROFILE
 
@@ -23,11 +24,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(
-    autouse=True, params=["2", "2-container", "3", "4"], ids=["tier2", "container", "tier3", "tier4"]
+    autouse=True,
+    params=["1", "2", "2-container", "3", "4"],
+    ids=["tier1", "tier2", "container", "tier3", "tier4"],
 )
 def tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each tier that this host has, forced one by one; tier 2 also behind a container's profile."""
     number, _, profile = str(request.param).partition("-")
+    if number == str(ENCLOSED):
+        demand(_no_namespaces())
     monkeypatch.setenv(TIER, number)
     if profile:
         monkeypatch.setenv(PROFILE, profile)
@@ -38,6 +43,11 @@ def tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 def guarded_here() -> None:
     """Do without the test where nobody without privilege can guard a command."""
     demand(without_privilege(_unsupported))
+
+
+@cache
+def _no_namespaces() -> str | None:
+    return without_privilege(unenclosed) or None
 
 
 def _unsupported() -> str | None:

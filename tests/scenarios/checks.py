@@ -150,7 +150,8 @@ def _report_broken(played: Played) -> Iterator[str]:
 
 
 def _verdict_broken(played: Played, verdict: str) -> Iterator[str]:
-    hostile = "blocked" if played.refused else "findings"
+    told = played.scenario.told(played.backend, played.guard)
+    hostile = "blocked" if played.refused else "findings" if told else "clean"
     wanted = hostile if not played.scenario.benign else "findings" if _audited(played) else "clean"
     unexpected = [item for item in played.outcome.findings if item not in _audited(played)]
     if verdict != wanted or (played.scenario.benign and unexpected):

@@ -1,5 +1,6 @@
 """A scenario as written in `scenario.yaml`, checked strictly: a misspelt key must not pass as a test."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -7,12 +8,16 @@ from typing import Any
 
 import yaml
 
+from lab.world import TIER
+
 FOLDER = Path(__file__).parent
 OFF, ENFORCE, AUDIT, STRICT = "off", "enforce", "audit", "strict"
 """How a scenario is played: unguarded, under `standard`, auditing only, under `strict`."""
 ENFORCED = (ENFORCE, STRICT)
 _BACKENDS = ("hooks", "lsm", "rootless")
 _COLUMNS = {f"{backend}{guard}" for backend in _BACKENDS for guard in ("", "/audit", "/strict")}
+# Inside namespaces there may be nobody to be found: then nothing is tried, and nothing told of.
+_COLUMNS |= {"rootless-1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ class Row:
 
     def expected(self, backend: str, guard: str = ENFORCE) -> Expectation | None:
         """What the backend owes: its own column, or that of `hooks` or better: an error instead of a kill."""
-        for own in (f"{backend}/{guard}", backend):
+        tier = f"{backend}-{os.environ.get(TIER)}"
+        for own in (tier, f"{backend}/{guard}", backend):
             if own in self.backends:
                 return self.backends[own]
         names = ("hooks/strict", "hooks") if guard == STRICT else ("hooks",)
@@ -177,6 +183,11 @@ class Scenario:
         """Whether the backend must refuse any of it."""
         expected = [row.expected(backend, guard) for row in self.rows]
         return any(each and each.actions & {"denied", "killed"} for each in expected)
+
+    def told(self, backend: str, guard: str) -> bool:
+        """Whether the backend must tell of any of it, if its rows say anything of that."""
+        expected = [each for row in self.rows if (each := row.expected(backend, guard))]
+        return not expected or any("D" in each.marks for each in expected)
 
     @property
     def benign(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pratique import host
 from pratique.backends.lsm import pins
+from pratique.backends.rootless.capability import unenclosed
 
 _GUARDIAN = "pratique-guard"
 
@@ -20,6 +21,8 @@ def facts() -> dict[str, str]:
         "kernel types (BTF)": "present" if Path("/sys/kernel/btf/vmlinux").exists() else "missing",
         "cgroup v2": _cgroup2() or "not mounted",
         "pid namespace": _pid_namespace(),
+        "own namespaces": unenclosed()
+        or "can be had by anybody: tier 1 of docs/rootless.md, where asked for",
         "lockdown": _chosen("/sys/kernel/security/lockdown"),
         "security modules": _read("/sys/kernel/security/lsm") or "unknown (securityfs is not mounted)",
         "io_uring": {"0": "allowed by the host", "1": "restricted", "2": "disabled"}.get(

@@ -2,17 +2,19 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pratique import host as this_host
 from pratique.backends import seccomp, syscalls
 from pratique.backends.base import Command, Ended, Host, Losses, Support
 from pratique.backends.hooks import launch
-from pratique.backends.rootless import hosts
-from pratique.backends.rootless.capability import EMULATED, LANDLOCK, TRACED, capability, copies, tier
+from pratique.backends.rootless import gaps, hosts
+from pratique.backends.rootless.bound import Bound
+from pratique.backends.rootless.capability import ENCLOSED, LANDLOCK, TRACED, capability, copies, tier
 from pratique.backends.rootless.changes import Changes
 from pratique.backends.rootless.confine import Confined, Traced
 from pratique.backends.rootless.connections import Connections
+from pratique.backends.rootless.enclosed import Enclosed
 from pratique.backends.rootless.guarded import Guarded, Patterns, reachable
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Listener
@@ -21,10 +23,12 @@ from pratique.backends.rootless.programs import Programs, temporary
 from pratique.backends.rootless.quiet import Quiet
 from pratique.backends.rootless.reach import Reach
 from pratique.backends.rootless.rooms import Rooms
+from pratique.backends.rootless.routes import Routes
 from pratique.backends.rootless.sockets import Copied, Made, Sockets
 from pratique.backends.rootless.supervisor import Supervisor, handlers
 from pratique.backends.rootless.tasks import Label, Tasks, children
 from pratique.backends.rootless.tracing import Tracer
+from pratique.backends.rootless.views import Inside, Shared, View
 from pratique.backends.rootless.zones import Zones
 from pratique.errors import GuardError
 from pratique.model import Coverage, Event, Settlement
@@ -32,7 +36,7 @@ from pratique.policy.lower import FilePlan, file_plan
 from pratique.policy.model import Allow, Policy
 from pratique.words import Actor, Stage
 
-_ABI_REFER, _ABI_TRUNCATE, _ABI_SCOPES = 2, 3, 6
+_ABI_SCOPES = 6
 _SERVE = 0.001
 _NOTHING = ".pratique-awaited"
 _TEMPORARY = "/tmp"  # noqa: S108
@@ -53,7 +57,7 @@ class RootlessBackend:
         self._tier = tier()
         self.variant = f"-{self._tier}{'' if copies() else '-made'}"
         """What is proved of one tier is not proved of another."""
-        self._gaps: list[str] = _gaps(self._tier)
+        self._gaps: list[str] = gaps.of_tier(self._tier)
 
     def supported(self) -> Support:
         """Whether a child can be confined and answered here."""
@@ -64,7 +68,7 @@ class RootlessBackend:
         self._policy = policy
         self._sockets: Sockets = Copied() if copies() else Made()
         self._opened.append(self._sockets.close)
-        self._gaps += _made_gaps() if self._sockets.made_here else []
+        self._gaps += gaps.OF_MADE_SOCKETS if self._sockets.made_here else []
         self._judge = Judge(policy, run, self._host.homes, self._host.project)
         self._tasks = Tasks(os.getpid(), tuple(children(os.getpid())))
         self._opened.append(self._tasks.close)
@@ -77,7 +81,7 @@ class RootlessBackend:
         patterns = Patterns(policy, self._host.homes, self._host.project)
         self._guarded = Guarded(self._plan, patterns)
         self._quiet = Quiet(self._tasks)
-        self._zones = _zones(self._plan, policy, bounded=self._tier == LANDLOCK)
+        self._zones = _zones(self._plan, policy, bounded=self._tier <= LANDLOCK)
         self._rooms.of_project(self._host.project, self._zones)
         linked = (f"{path} has other names: through those it is not guarded" for path in self._guarded.linked)
         self._gaps += linked
@@ -86,11 +90,9 @@ class RootlessBackend:
         """Start the command behind the ruleset and the filter, and serve it until it runs."""
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
         command = self._roomed(command)
-        program = seccomp.listening(signals=not self._scoped(), sockets=self._sockets.made_here)
-        ruleset = self._zones.ruleset()
-        traced = self._tier == TRACED
-        confined = Traced(seccomp.traced(program)) if traced else Confined(ruleset, program)
-        self._confined = confined
+        made = self._sockets.made_here or self._tier == ENCLOSED
+        program = seccomp.listening(signals=not self._scoped(), sockets=made)
+        confined = self._confined = self._confining(program)
         self._opened.append(confined.close)
         supervisor = self._supervisor = self._build(confined.start(command, self._born))
         supervisor.own = confined.thread
@@ -102,10 +104,16 @@ class RootlessBackend:
         self._watch(supervisor, confined.child.pid)
         return confined.child.pid
 
+    def _confining(self, program: bytes) -> Confined:
+        ruleset = self._zones.ruleset()
+        if self._tier == ENCLOSED:
+            return Enclosed(ruleset, program)
+        return Traced(seccomp.traced(program)) if self._tier == TRACED else Confined(ruleset, program)
+
     def _scoped(self) -> bool:
-        """Whether Landlock keeps signals inside, or nothing is to be refused."""
+        """Whether something else keeps signals inside, or nothing is to be refused."""
         scopes = self._tier == LANDLOCK and syscalls.landlock_abi() >= _ABI_SCOPES
-        return scopes or self._policy.mode == "audit"
+        return scopes or self._tier == ENCLOSED or self._policy.mode == "audit"
 
     def _roomed(self, command: Command) -> Command:
         """The command with folders that it may fill, and a temporary directory of its own where that is needed."""
@@ -114,8 +122,10 @@ class RootlessBackend:
         return Command(command.argv, command.cwd, {**environment, "TMPDIR": own}) if own else command
 
     def _born(self, pid: int) -> None:
-        """Label the command, in the thread that forked it."""
-        self._tasks.add(pid, os.getpid(), Label(Actor.COMMAND, Stage.RESOLVE))
+        """Label the command, before it is executed."""
+        if isinstance(self._confined, Enclosed):
+            self._tasks.enclose(self._confined.first)
+        self._tasks.add(pid, self._tasks.root, Label(Actor.COMMAND, Stage.RESOLVE))
 
     def _watch(self, supervisor: Supervisor, pid: int) -> None:
         task = self._tasks.get(pid)
@@ -124,14 +134,14 @@ class RootlessBackend:
             supervisor.watch(task)
 
     def _build(self, listener: Listener | Tracer) -> Supervisor:
-        reach = Reach(self._judge, self._tasks)
+        reach = Reach(self._judge, self._tasks, self._view())
         opens = Opens(self._judge, self._zones, self._guarded, reach, listener)
         self._opens = opens
         changes = Changes(self._judge, self._zones, self._guarded, opens.written)
         brokers = {os.path.realpath(place.path): place.group for place in self._plan.ipc}
         if agent := os.environ.get("SSH_AUTH_SOCK"):
             brokers[os.path.realpath(agent)] = "ipc.agents"
-        connections = Connections(self._judge, listener, brokers, self._tasks, self._sockets)
+        connections = self._connections(listener, brokers)
         self._opened.append(connections.workers.close)
         programs = Programs(
             self._judge, self._tasks, self._host.patterns, self._plan.exec, temporary(), opens.written
@@ -142,6 +152,20 @@ class RootlessBackend:
         )
         self._opened.append(supervisor.close)
         return supervisor
+
+    def _connections(self, listener: Listener | Tracer, brokers: Mapping[str, str]) -> Connections:
+        outside = Bound(self._tasks)
+        if isinstance(self._confined, Enclosed) and isinstance(listener, Listener):
+            inside = Bound(self._tasks, str(self._confined.first))
+            return Routes(self._judge, listener, brokers, inside, outside)
+        return Connections(self._judge, listener, brokers, self._sockets, outside)
+
+    def _view(self) -> View:
+        if not isinstance(self._confined, Enclosed):
+            return Shared()
+        view = Inside(self._confined.first, self._tasks)
+        self._opened.append(view.close)
+        return view
 
     def ended(self) -> Ended | None:
         """How the command ended; it is reaped on the way."""
@@ -202,7 +226,8 @@ class RootlessBackend:
 
     def finish(self) -> None:
         """End every process of the run."""
-        launch.end(self.survivors, grace=0)
+        if self._confined is None or not self._confined.end():
+            launch.end(self.survivors, grace=0)
 
     def update(self, policy: Policy) -> None:
         """Decide by another policy from now on; what Landlock holds stays as it was."""
@@ -226,7 +251,7 @@ class RootlessBackend:
         from pratique.backends import coverage  # noqa: PLC0415 (a run does not prove again)
         from pratique.backends.rootless.claims import claims  # noqa: PLC0415
 
-        return coverage.prove(RootlessBackend, coverage.rows(claims(self._tier, made=not copies())))
+        return coverage.prove(_AsInside, coverage.rows(claims(self._tier, made=not copies())))
 
     def close(self) -> None:
         """End what still runs, then undo everything, last first."""
@@ -237,6 +262,15 @@ class RootlessBackend:
             self._opened.pop()()
 
 
+class _AsInside(RootlessBackend):
+    """For the proof, whose attempts say who they were by the numbers they knew."""
+
+    def events(self, timeout: float) -> Iterable[Event]:
+        for event in super().events(timeout):
+            pending = event.exec is not None and event.exec.pending
+            yield event if pending else event._replace(pid=self._tasks.numbers.get(event.pid, event.pid))
+
+
 def _zones(plan: FilePlan, policy: Policy, *, bounded: bool) -> Zones:
     unreadable = [place.path for place in reachable(plan.read, write=False)]
     unwritable = [place.path for place in reachable([*plan.write, *plan.create], write=True)]
@@ -244,32 +278,3 @@ def _zones(plan: FilePlan, policy: Policy, *, bounded: bool) -> Zones:
     unwritable += [f"{folder}/{_NOTHING}" for folder in plan.watch]
     unwritable.append(str(this_host.state_dir()))
     return Zones(unreadable, unwritable, free=policy.mode == "audit", bounded=bounded)
-
-
-def _made_gaps() -> list[str]:
-    """What is different where sockets cannot be copied."""
-    return [
-        "pidfd_getfd is refused here (a container's profile): sockets of package code are made by the supervisor",
-        "package code gets no datagram sockets; one that is allowed some host could send datagrams to others",
-    ]
-
-
-def _gaps(chosen: int) -> list[str]:
-    """The tier, and what it leaves open here."""
-    abi = syscalls.landlock_abi()
-    if chosen == TRACED:
-        return [
-            "tier 4 of docs/rootless.md: traced; who opens by a trick what it may not is killed at once",
-            "calls that another supervisor takes are not seen",
-        ]
-    if chosen == EMULATED:
-        return [
-            "tier 3 of docs/rootless.md: no Landlock, so every open and change is done by the supervisor",
-            "memory of processes outside is not shut off to the command, the managers and their helpers",
-        ]
-    rows = (
-        (_ABI_TRUNCATE, "files can be cut short in guarded places that exist (Landlock needs Linux 6.2)"),
-        (_ABI_REFER, "renames and links across directories answer EXDEV (Landlock needs Linux 5.19)"),
-    )
-    what = "tier 2 of docs/rootless.md: Landlock refuses, a supervisor does what is allowed"
-    return [what, *(text for least, text in rows if abi < least)]

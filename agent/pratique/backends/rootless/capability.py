@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pratique.backends import seccomp, syscalls
 from pratique.backends.base import Support
 from pratique.backends.memory import remembered
-from pratique.backends.rootless import tracing
+from pratique.backends.rootless import spaces, tracing
 from pratique.errors import PratiqueError
 
 _SECONDS = 10
@@ -30,18 +30,29 @@ class Ability(NamedTuple):
 
 
 TIER = "PRATIQUE_ROOTLESS_TIER"
-"""An environment variable that forces a weaker tier (docs/rootless.md): tests use it."""
-LANDLOCK, EMULATED, TRACED = 2, 3, 4
+"""An environment variable that asks for tier 1, or forces a weaker one, for tests (docs/rootless.md)."""
+ENCLOSED, LANDLOCK, EMULATED, TRACED = 1, 2, 3, 4
 
 
 def tier() -> int:
-    """2 where Landlock works, else 3; 4 where another listens already; or the weaker one that was asked for."""
+    """2 where Landlock works, else 3; 4 where another listens already.
+
+    Or the one that was asked for: tier 1 where it can be had (`unenclosed` says why not), a weaker one anyway.
+    """
     asked = os.environ.get(TIER, "")
     if asked == str(TRACED) or remembered("listener", lambda: _in_child(_listener), _always):
         return TRACED
     if asked == str(EMULATED) or not syscalls.landlock_abi():
         return EMULATED
-    return LANDLOCK
+    return LANDLOCK if asked != str(ENCLOSED) or unenclosed() else ENCLOSED
+
+
+def unenclosed() -> str:
+    """Why a run cannot have namespaces of its own here; empty: it can."""
+    if not copies():
+        return "the listener could not be copied out of them"
+    why: str = remembered("namespaces", lambda: _in_child(_namespaces), lambda why: not why)
+    return why
 
 
 def _always(_: str) -> bool:
@@ -109,6 +120,30 @@ def _sockets() -> str:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     return ""
+
+
+def _namespaces() -> str:
+    try:
+        spaces.leave()
+        _as_first(spaces.furnish)
+    except OSError as error:
+        return f"namespaces: {error.strerror}"
+    return ""
+
+
+def _as_first(trial: Callable[[], None]) -> None:
+    """Try something as the first process of a namespace; its `OSError` is raised here."""
+    pid = os.fork()
+    if pid == 0:
+        error = 0
+        try:
+            trial()
+        except OSError as problem:
+            error = problem.errno or errno.EPERM
+        finally:
+            os._exit(error)
+    if error := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise OSError(error, os.strerror(error))
 
 
 def _tracer() -> str:

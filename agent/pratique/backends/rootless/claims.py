@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pratique.backends.rootless.capability import TRACED
+from pratique.backends.rootless.capability import ENCLOSED, TRACED
 from pratique.words import Level
 
 _OPENED = "Landlock refuses; the supervisor opens for those who may"
@@ -57,10 +57,16 @@ _NO_DATAGRAMS = "package code gets no datagram sockets"
 _OPENS = ("file.read", "file.read.linked", "file.write", "file.write.managed", "file.create")
 _IN_FOLDERS = ("file.create.inside", "file.create.managed", "proc.memory.read", "proc.memory.root")
 _DATAGRAMS = ("net.connect.udp", "net.dns", "net.dns.name")
+_NOBODY = "no process outside has a number inside"
+_NO_ROUTE = "the supervisor connects, on a socket of its own; the caller's have no route"
+_CONNECTS = ("net.connect.tcp4", "net.connect.tcp6", "net.connect.udp", "net.dns", "net.dns.name")
+_OTHERS = (*_DOMAIN, "proc.memory.ptrace", "proc.memory.read")
 
 
 def claims(tier: int, *, made: bool) -> Mapping[str, tuple[Level, str]]:
     """Those of a tier; `made`: sockets cannot be copied."""
     late = dict.fromkeys((*_OPENS, *_IN_FOLDERS), (Level.KILLED_AFTER, _LATE)) if tier == TRACED else {}
     datagrams = dict.fromkeys(_DATAGRAMS, (_E, _NO_DATAGRAMS)) if made else {}
-    return CLAIMS | late | datagrams
+    nobody = dict.fromkeys(_OTHERS, (_E, _NOBODY)) if tier == ENCLOSED else {}
+    routes = dict.fromkeys(_CONNECTS, (_E, _NO_ROUTE)) if tier == ENCLOSED else {}
+    return CLAIMS | late | datagrams | nobody | routes

@@ -78,6 +78,10 @@ class Confined:
         if self._error is not None:
             raise GuardError(f"the command could not be started: {self._error}") from self._error
 
+    def end(self) -> bool:
+        """End everybody at once, where there is something whose end is theirs; whether there is."""
+        return False
+
     def close(self) -> None:
         """Let the thread go."""
         self._released.set()

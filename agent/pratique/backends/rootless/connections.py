@@ -15,27 +15,26 @@ from pratique.backends import seccomp, syscalls
 from pratique.backends.rootless import addresses
 from pratique.backends.rootless.addresses import Address
 from pratique.backends.rootless.answers import GO_ON, LATER, Answer, Descriptor, Fail, Value
+from pratique.backends.rootless.bound import Bound
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Call, Listener
 from pratique.backends.rootless.locate import located
 from pratique.backends.rootless.messages import MOST_MESSAGES, Message, read_message, write_length
 from pratique.backends.rootless.sockets import Made, Sockets
-from pratique.backends.rootless.tasks import Task, Tasks
+from pratique.backends.rootless.tasks import Task
 from pratique.backends.rootless.tracing import Tracer
 from pratique.words import Act, Actor
 
 _DNS_PORTS = (53, 853)
 _NAMES = {socket.IPPROTO_TCP: "tcp", socket.IPPROTO_UDP: "udp", 262: "tcp"}
 _FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
-_INTERNET = (socket.AF_INET, socket.AF_INET6)
+INTERNET = (socket.AF_INET, socket.AF_INET6)
 _MOST_DATA = 1 << 20
 _MSG_DONTWAIT, _MSG_FASTOPEN = 0x40, 0x20000000
-_KIND = 0xF
+KIND = 0xF
 _SOCKET_TYPES = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
-# Some address that nothing speaks for; a datagram socket can send there.
-_ANYWHERE = {"address": "198.51.100.1", "port": 443, "protocol": "udp"}
 _WORKERS = 32
-_TRUSTED = (Actor.COMMAND, Actor.MANAGER, Actor.HELPER)
+TRUSTED = (Actor.COMMAND, Actor.MANAGER, Actor.HELPER)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -78,19 +77,19 @@ class Connections:
         judge: Judge,
         listener: Listener | Tracer,
         brokers: Mapping[str, str],
-        tasks: Tasks,
         sockets: Sockets,
+        bound: Bound,
     ) -> None:
-        """`brokers`: resolved path or directory of a unix socket → its group."""
+        """`brokers`: resolved path or directory of a unix socket → its group; `bound`: what the run itself serves."""
         self._judge, self._listener = judge, listener
         self._brokers, self._sockets = brokers, sockets
-        self._tasks = tasks
+        self._bound = bound
         self.workers = Workers(lambda: None)
 
     def new_socket(self, task: Task, call: Call) -> Answer:
         """`socket(family, type, protocol)`: only the unusual ones come here, where sockets can be copied."""
         family, kind, protocol = (argument & 0xFFFFFFFF for argument in call.arguments[:3])
-        if isinstance(self._sockets, Made) and _is_usual(family, kind, protocol):
+        if isinstance(self._sockets, Made) and is_usual(family, kind, protocol):
             return self._usual_socket(self._sockets, task, (family, kind, protocol))
         told = {"protocol": "raw", "request": f"socket({family}, {kind & 0xF}, {protocol})"}
         refused = self._judge.refuses(task, Act.NET_CONNECT, ("net.raw-socket",), told)
@@ -100,10 +99,10 @@ class Connections:
 
     def _usual_socket(self, sockets: Made, task: Task, asked: tuple[int, int, int]) -> Answer:
         family, kind, protocol = asked
-        if task.label.actor in _TRUSTED or family == socket.AF_NETLINK:
+        if task.label.actor in TRUSTED or family == socket.AF_NETLINK:
             return GO_ON
         # Sends go on where we hold no socket, and a thread may put another one in its place: it shall have none.
-        if kind & _KIND == socket.SOCK_DGRAM and not self._may_send(task, family):
+        if kind & KIND == socket.SOCK_DGRAM and not self._may_send(task, family):
             return Fail(errno.EPERM)
         try:
             return Descriptor(sockets.make(family, kind, protocol), not kind & socket.SOCK_CLOEXEC)
@@ -113,19 +112,18 @@ class Connections:
     def _may_send(self, task: Task, family: int) -> bool:
         if family == socket.AF_UNIX:
             return self._judge.policy.mode == "audit"
-        refused = self._judge.would_refuse(task.label, Act.NET_CONNECT, ("net.global",), _ANYWHERE)
-        return not refused or self._judge.has_endpoints(task.label.origin)
+        return not self._judge.refuses_the_world(task.label) or self._judge.has_endpoints(task.label.origin)
 
     def new_pair(self, task: Task, _call: Call) -> Answer:
         """`socketpair` of datagrams, where sockets cannot be copied: each could send to somebody else."""
-        trusted = task.label.actor in _TRUSTED or self._judge.policy.mode == "audit"
+        trusted = task.label.actor in TRUSTED or self._judge.policy.mode == "audit"
         return GO_ON if trusted else Fail(errno.EPERM)
 
     def listen(self, task: Task, call: Call) -> Answer:
         """`listen(socket, backlog)`: told of."""
         with suppress(OSError), self._sockets.of(task, call.arguments[0]) as held:
             self._sockets.release(held)
-            if held.family in _INTERNET:
+            if held.family in INTERNET:
                 host, port = held.getsockname()[:2]
                 self._judge.refuses(
                     task, Act.NET_LISTEN, (), {"address": host, "port": port or None, "protocol": "tcp"}
@@ -187,7 +185,7 @@ class Connections:
     def _connect(self, task: Task, call: Call, held: socket.socket, address: Address) -> Answer:
         if address.path is not None:
             return self._connect_unix(task, call, held, address.path)
-        if self._refuses(task, _protocol(held), address):
+        if self._refuses(task, held, address):
             held.close()
             return Fail(errno.EPERM)
         return self._reach(call, held, Message(address.raw, b""))
@@ -232,20 +230,19 @@ class Connections:
 
     def _goes_on(self, task: Task) -> bool:
         """Whether the kernel does what this caller asks for, once it is judged: nobody can do it on a copy."""
-        return self._sockets.made_here and (
-            task.label.actor in _TRUSTED or self._judge.policy.mode == "audit"
-        )
+        return self._sockets.made_here and (task.label.actor in TRUSTED or self._judge.policy.mode == "audit")
 
     def _judged(self, task: Task, call: Call, message: Message) -> Answer:
-        refused = bool(message.name) and self._refuses_name(task, call, "tcp", message)
+        refused = bool(message.name) and self._refuses_name(task, call, None, message)
         message.close()
         return Fail(errno.EPERM) if refused else GO_ON
 
-    def _refuses(self, task: Task, protocol: str, address: Address) -> bool:
+    def _refuses(self, task: Task, held: socket.socket | None, address: Address) -> bool:
         if address.abstract is not None:
-            return not self._is_ours(address.abstract)
+            return not self._bound.abstract(address.abstract)
         if address.host is None or address.port is None:
             return False
+        protocol = _protocol(held) if held is not None else "tcp"
         act = Act.NET_DNS if address.port in _DNS_PORTS else Act.NET_CONNECT
         target: dict[str, Any] = {
             "address": address.host,
@@ -255,7 +252,7 @@ class Connections:
         group = self._judge.network_group(address.host, address.port)
         # Who has bound a port is asked only where that makes a difference: it takes a look at everybody.
         matters = group == "net.loopback" and self._judge.speaks_of(task.label, act, (group,))
-        if matters and self._bound_here(address.port):
+        if matters and self._bound.port(address.port):
             group = "net.own"
         groups = (group,) if group else ()
         if (
@@ -265,35 +262,6 @@ class Connections:
         ):
             return True  # so libc asks which way leads to each address it has found: no finding
         return self._judge.refuses(task, act, groups, target)
-
-    def _is_ours(self, name: bytes) -> bool:
-        """Whether an abstract socket is one of the run's own: Landlock cannot ask for the supervisor's connects."""
-        shown = b"@" + name.rstrip(b"\0").replace(b"\0", b"@")
-        inodes = _column(b"/proc/net/unix", lambda words: len(words) > 7 and words[7] == shown, 6)  # noqa: PLR2004
-        return self._hold(inodes)
-
-    def _bound_here(self, port: int) -> bool:
-        wanted = b":%04X" % port
-
-        def listens(words: list[bytes]) -> bool:
-            return len(words) > 9 and words[1].endswith(wanted) and words[3] in (b"0A", b"07")  # noqa: PLR2004
-
-        tables = (b"tcp", b"tcp6", b"udp", b"udp6")
-        inodes = {inode for table in tables for inode in _column(b"/proc/net/" + table, listens, 9)}
-        return self._hold(inodes)
-
-    def _hold(self, inodes: set[bytes]) -> bool:
-        """Whether a process of the run holds one of these sockets."""
-        wanted = {f"socket:[{int(inode)}]" for inode in inodes if inode != b"0"}
-        if not wanted:
-            return False
-        for pid in self._tasks.survivors():
-            with suppress(OSError):
-                for number in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
-                    with suppress(OSError):
-                        if os.readlink(f"/proc/{pid}/fd/{number}") in wanted:  # noqa: PTH115
-                            return True
-        return False
 
     def _send(
         self,
@@ -312,7 +280,7 @@ class Connections:
         except OSError as error:
             return self._unheld(error, flags)
         named = [message for message in messages if message.name]
-        if any(self._refuses_name(task, call, _protocol(held), message) for message in named):
+        if any(self._refuses_name(task, call, held, message) for message in named):
             held.close()
             return Fail(errno.EPERM)
         try:
@@ -341,12 +309,12 @@ class Connections:
             return Fail(errno.EOPNOTSUPP) if flags & _MSG_FASTOPEN else GO_ON
         return Fail(error.errno or errno.EBADF)
 
-    def _refuses_name(self, task: Task, call: Call, protocol: str, message: Message) -> bool:
+    def _refuses_name(self, task: Task, call: Call, held: socket.socket | None, message: Message) -> bool:
         address = addresses.parse(message.name)
         if address is None:
             return False
         if address.path is None:
-            return self._refuses(task, protocol, address)
+            return self._refuses(task, held, address)
         with suppress(OSError), located(task, call.thread, syscalls.AT_FDCWD, address.path) as found:
             message.resolved(found.fd)
             return self._refuses_broker(task, found.path, address.path)
@@ -374,10 +342,11 @@ class Connections:
         return Fail(error) if error else Value(0)
 
 
-def _is_usual(family: int, kind: int, protocol: int) -> bool:
+def is_usual(family: int, kind: int, protocol: int) -> bool:
+    """Whether programs ask for such a socket every day."""
     local = family in (socket.AF_UNIX, socket.AF_NETLINK)
     return local or (
-        family in _INTERNET and kind & _KIND in _SOCKET_TYPES and protocol in seccomp.USUAL_PROTOCOLS
+        family in INTERNET and kind & KIND in _SOCKET_TYPES and protocol in seccomp.USUAL_PROTOCOLS
     )
 
 
@@ -396,9 +365,3 @@ def _sent(
             return Value(value(lengths)) if lengths else Fail(error)
         lengths.append(length)
     return Value(value(lengths))
-
-
-def _column(path: bytes, wanted: Callable[[list[bytes]], bool], column: int) -> set[bytes]:
-    with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123
-        return {words[column] for words in map(bytes.split, file) if wanted(words)}
-    return set()

@@ -13,6 +13,8 @@ from pratique.policy.model import NO_RULE, Allow, Decision, Policy
 from pratique.words import Act, Action, Actor, Level
 
 _NET = (Act.NET_CONNECT, Act.NET_DNS)
+# Some address that nothing speaks for.
+_ANYWHERE = {"address": "198.51.100.1", "port": 443, "protocol": "udp"}
 
 
 class Judge:
@@ -82,6 +84,10 @@ class Judge:
         if self.policy.mode != "enforce" or decision.action < Action.DENY:
             return False
         return not self._permitted(label, act, target, decision)
+
+    def refuses_the_world(self, label: Label) -> bool:
+        """Whether it may not connect to somebody whom no rule and no allow names."""
+        return self.would_refuse(label, Act.NET_CONNECT, ("net.global",), _ANYWHERE)
 
     def network_group(self, address: str, port: int) -> str:
         """The one group that an address draws: a broker's loopback port, else the longest prefix."""

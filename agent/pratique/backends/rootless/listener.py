@@ -11,6 +11,7 @@ _SEND = 0xC0182101
 _IS_VALID = 0x40082102
 _ADD_DESCRIPTOR = 0xC0182103
 _GO_ON = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
+_AT_NUMBER = 1  # SECCOMP_ADDFD_FLAG_SETFD
 _AND_ANSWER = 2  # SECCOMP_ADDFD_FLAG_SEND
 
 _NOTICE = struct.Struct("=QIIiIQ6Q")
@@ -67,6 +68,16 @@ class Listener:
         except OSError as error:
             if error.errno not in _GONE:
                 self.fail(call, error.errno or errno.EMFILE)
+
+    def replace(self, call: Call, fd: int, number: int, *, inheritable: bool) -> bool:
+        """Put a copy of our descriptor in the place of one of the caller's, who still waits; whether it is there."""
+        flags = 0 if inheritable else os.O_CLOEXEC
+        packed = bytearray(_ADDED.pack(call.id, _AT_NUMBER, fd, number, flags))
+        try:
+            fcntl.ioctl(self.fd, _ADD_DESCRIPTOR, packed, True)
+        except OSError as error:
+            return error.errno in _GONE
+        return True
 
     def is_valid(self, call: Call) -> bool:
         """Whether the caller still waits: what was read of its memory was its own then."""

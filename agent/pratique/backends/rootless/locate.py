@@ -10,7 +10,7 @@ import re
 import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from pratique.backends import syscalls
@@ -151,7 +151,19 @@ def _start(task: Task, thread: int, directory: int, path: str) -> int:
         if not kind.startswith("/"):
             raise OSError(errno.ENOTDIR, "no directory")
     base = f"/proc/{thread}/cwd" if directory == _CWD else f"/proc/{task.pid}/fd/{directory}"
-    return os.open(base, os.O_PATH | os.O_CLOEXEC)
+    fd = os.open(base, os.O_PATH | os.O_CLOEXEC)
+    return _on_our_mounts(fd) if task.enclosed else fd
+
+
+def _on_our_mounts(fd: int) -> int:
+    """The same directory as it is mounted here: nothing can be moved or linked from one mount to another."""
+    with suppress(OSError):
+        here = os.open(_name(fd), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        if os.path.samestat(os.fstat(fd), os.fstat(here)):
+            os.close(fd)
+            return here
+        os.close(here)
+    return fd
 
 
 def open_how(start: int, path: str, flags: int, resolve: int = NO_MAGIC_LINKS) -> int:

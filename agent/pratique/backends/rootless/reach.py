@@ -9,12 +9,11 @@ import os
 import re
 import signal
 
-from pratique.backends import syscalls
 from pratique.backends.rootless.answers import GO_ON, Answer, Descriptor, Fail, Value
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Call
-from pratique.backends.rootless.locate import NO_LINKS, open_how
 from pratique.backends.rootless.tasks import Task, Tasks
+from pratique.backends.rootless.views import View
 from pratique.words import Act, Actor
 
 _PROCESS = re.compile(r"/proc/(self|thread-self|[0-9]{1,10})((?:/task/[0-9]+)?/(.+))", re.DOTALL)
@@ -31,8 +30,8 @@ _SHOWN = 256
 class Reach:
     """Answers calls that name another process."""
 
-    def __init__(self, judge: Judge, tasks: Tasks) -> None:
-        self._judge, self._tasks = judge, tasks
+    def __init__(self, judge: Judge, tasks: Tasks, view: View) -> None:
+        self._judge, self._tasks, self._view = judge, tasks, view
 
     def ptrace(self, task: Task, call: Call) -> Answer:
         """`ptrace(request, pid, …)`."""
@@ -93,14 +92,17 @@ class Reach:
         path = next((new + path[len(old) :] for old, new in _SHORT if f"{path}/".startswith(old)), path)
         match = _PROCESS.fullmatch(path)
         if match is None:
-            return _open(path, flags)
+            return self._open(path[len("/proc/") :] or ".", flags)
         who, rest, what = match.groups()
+        own = task.number
         if who == "thread-self":
-            return _open(f"/proc/{task.pid}/task/{thread}{rest}", flags)
-        pid = task.pid if who == "self" else int(who)
-        if pid != task.pid and what not in _OPEN_TO_ALL and self._refuses(task, pid, f"/proc/{pid}{rest}"):
-            return Fail(errno.EACCES)
-        return _open(f"/proc/{pid}{rest}", flags)
+            return self._open(f"{own}/task/{self._view.number(thread)}{rest}", flags)
+        number = own if who == "self" else int(who)
+        if number != own and what not in _OPEN_TO_ALL:
+            pid = self._view.process(number)
+            if self._refuses(task, pid, f"/proc/{number}{rest}"):
+                return Fail(errno.EACCES)
+        return self._open(f"{number}{rest}", flags)
 
     def is_out_of_reach(self, task: Task, path: str) -> bool:
         """Whether a file that was opened in /proc is of a process that the caller may not look into."""
@@ -110,7 +112,8 @@ class Reach:
         return self._refuses(task, int(match[1]), path)
 
     def _on_process(self, task: Task, pid: int, request: str) -> Answer:
-        return Fail(errno.EPERM) if self._refuses(task, pid & 0x7FFFFFFF, request) else GO_ON
+        meant = self._view.process(pid & 0x7FFFFFFF)
+        return Fail(errno.EPERM) if self._refuses(task, meant, request) else GO_ON
 
     def _refuses(self, task: Task, pid: int, request: str) -> bool:
         if not self._is_outside(task, pid):
@@ -129,20 +132,19 @@ class Reach:
             return False
         return other.origin != own.origin or not own.origin or other.actor < own.actor
 
+    def _open(self, path: str, flags: int) -> Answer:
+        if flags & (os.O_DIRECTORY | os.O_CREAT):
+            return GO_ON
+        here = (flags & 0xFFFFFFFF & ~os.O_NOFOLLOW) | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+        try:
+            return Descriptor(self._view.open(path, here), not flags & os.O_CLOEXEC)
+        except OSError as error:
+            # A link leads elsewhere: the kernel follows it for the caller, and Landlock bounds it.
+            return GO_ON if error.errno == errno.ELOOP else Fail(error.errno or errno.EACCES)
+
 
 def _process_of(pid: int, pidfd: int) -> int:
     """Whom a descriptor of the caller stands for: -1 when that one has ended."""
     with open(f"/proc/{pid}/fdinfo/{pidfd}", encoding="ascii") as file:  # noqa: PTH123
         facts = dict(line.split(":", 1) for line in file if ":" in line)
     return int(facts.get("Pid", "-1"))
-
-
-def _open(path: str, flags: int) -> Answer:
-    if flags & (os.O_DIRECTORY | os.O_CREAT):
-        return GO_ON
-    here = (flags & 0xFFFFFFFF & ~os.O_NOFOLLOW) | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    try:
-        return Descriptor(open_how(syscalls.AT_FDCWD, path, here, NO_LINKS), not flags & os.O_CLOEXEC)
-    except OSError as error:
-        # A link leads elsewhere: the kernel follows it for the caller, and Landlock bounds it.
-        return GO_ON if error.errno == errno.ELOOP else Fail(error.errno or errno.EACCES)

@@ -61,6 +61,10 @@ class Task:
         self.pending = False
         """It waits to be settled."""
         self.memory = -1
+        self.number = pid
+        """By which it knows itself."""
+        self.enclosed = False
+        """It is in namespaces of its own: what it holds lies on other mounts than what is opened here."""
 
     def read(self, address: int, length: int) -> bytes | None:
         """Bytes of its memory, as many as are there; None when there are none or they may not be read."""
@@ -110,12 +114,20 @@ class Tasks:
 
     def __init__(self, supervisor: int, strangers: Collection[int] = ()) -> None:
         """`strangers`: children of the supervisor that are no part of the run."""
-        self._supervisor = supervisor
+        self.root = supervisor
+        """The process below which the run lives, and to which its orphans come."""
         self._strangers = frozenset(strangers)
         self._known: dict[int, Task] = {}
         self._least = Label(Actor.COMMAND, Stage.RESOLVE)
         self._images: dict[Image, Label] = {}
         """Who each image acts as, also after the process that executed it has ended."""
+        self._enclosed = False
+        self.numbers: dict[int, int] = {}
+        """In namespaces: by which number each process knows, or knew, itself."""
+
+    def enclose(self, first: int) -> None:
+        """The run lives in namespaces of its own: below their first process, to which orphans come."""
+        self.root, self._strangers, self._enclosed = first, frozenset(), True
 
     def get(self, pid: int) -> Task | None:
         """The process of that number, if it is known."""
@@ -124,6 +136,11 @@ class Tasks:
     def add(self, pid: int, parent: int, label: Label) -> Task:
         """Take a process in; it is watched from now on."""
         task = Task(pid, parent, label, os.pidfd_open(pid))
+        if self._enclosed:
+            task.enclosed, task.number = True, innermost(pid)
+            self.numbers[pid] = task.number
+            if len(self.numbers) > _MOST_IMAGES:
+                del self.numbers[next(iter(self.numbers))]
         self._known[pid] = task
         self.relabel(task, label)
         return task
@@ -177,7 +194,7 @@ class Tasks:
         while len(line) < _MOST_STEPS and (facts := _status(thread)) is not None:
             line.append(facts)
             thread = facts[1]
-            if thread in self._known or thread in (0, self._supervisor) or facts[0] in self._known:
+            if thread in self._known or thread in (0, self.root) or facts[0] in self._known:
                 break
         return line
 
@@ -189,14 +206,14 @@ class Tasks:
             facts = _status(pid)
             if facts is None or pid <= 1 or facts[0] in self._strangers:
                 return None
-            if facts[1] == self._supervisor:
+            if facts[1] == self.root:
                 return self._orphan(facts[0])
             pid = facts[0] if facts[0] in self._known else facts[1]
         return None
 
     def survivors(self) -> list[int]:
         """Every process of the run that still lives, known or not."""
-        return list(_descendants(self._supervisor, self._strangers))
+        return list(_descendants(self.root, self._strangers))
 
     def living(self) -> list[int]:
         """Numbers of all known processes."""
@@ -210,15 +227,15 @@ class Tasks:
     def adopt(self) -> list[Task]:
         """Take in the orphans that came to us, so that somebody reaps them."""
         new: list[Task] = []
-        for pid in children(self._supervisor):
+        for pid in children(self.root):
             if pid not in self._known and pid not in self._strangers:
                 with suppress(ProcessLookupError):
-                    new.append(self.add(pid, self._supervisor, self._orphan(pid)))
+                    new.append(self.add(pid, self.root, self._orphan(pid)))
         return new
 
     def _orphan(self, pid: int) -> Label:
         """The label of the image it was forked with; of one that nobody knows: the least, and no origin."""
-        orphan = Task(pid, self._supervisor, self._least, -1)
+        orphan = Task(pid, self.root, self._least, -1)
         try:
             image = image_of(orphan)
             return self._images.get(image, self._least) if image is not None else self._least
@@ -253,6 +270,15 @@ def _descendants(pid: int, strangers: Collection[int]) -> Iterator[int]:
             yield from _descendants(child, ())
             if _lives(child):
                 yield child
+
+
+def innermost(thread: int) -> int:
+    """By which number a process or thread knows itself; 0 when it is gone."""
+    with suppress(OSError, ValueError), open(f"/proc/{thread}/status", "rb") as file:  # noqa: PTH123
+        for line in file:
+            if line.startswith(b"NSpid:"):
+                return int(line.split()[-1])
+    return 0
 
 
 def umask_of(pid: int) -> int:
