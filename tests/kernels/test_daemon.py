@@ -43,6 +43,13 @@ def test_each_refusal_names_its_package(seen: dict[str, Any], stage: str, rule: 
     }, seen["said"]
 
 
+def test_the_package_is_seen_a_moment_after(seen: dict[str, Any]) -> None:
+    """The kernel has answered and the process went on: its line is where its package was seen, and said so."""
+    lines = [each["source"] for each in seen["first_run"] if each["source"]]
+    assert ("linger", "sampled") in {(line["function"], line["quality"]) for line in lines}, seen["said"]
+    assert {line["quality"] for line in lines} == {"sampled"}
+
+
 def test_pins_refuse_without_the_daemon(seen: dict[str, Any]) -> None:
     """After SIGKILL what was labelled is still refused, others read, the next daemon takes over; no pin remains."""
     assert seen["pinned"] > 30

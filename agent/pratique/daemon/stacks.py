@@ -118,14 +118,15 @@ class Stacks:
         reader = self._reader
         if reader is None or reader.stdin is None:
             return []
-        while self._late and self._line(0):  # answers that came too late are nobody's
+        deadline = time.monotonic() + _SECONDS
+        while self._late and self._line(_left(deadline)):  # answers that come too late are nobody's
             self._late -= 1
         if self._late:
             return []
         try:
             reader.stdin.write(b"%d\n" % job.pid)
             reader.stdin.flush()
-            line = self._line(_SECONDS) if job.answer is not None else self._line_while_nobody_waits()
+            line = self._line(_left(deadline)) if job.answer is not None else self._line_while_nobody_waits()
             self._late += not line
             found: list[dict[str, Any]] = json.loads(line) if line else []
         except (OSError, ValueError):
@@ -146,6 +147,10 @@ class Stacks:
             return b""
         ready, _, _ = select.select([reader.stdout], [], [], seconds)
         return reader.stdout.readline() if ready else b""
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
 
 
 def place_of(target: Mapping[str, Any]) -> str:

@@ -22,14 +22,17 @@ SECRET, LOG, SITE = Path("/root/.aws/credentials"), ROOT / "log", ROOT / "site"
 _SOCKET, _PINS = Path("/run/pratique/control.sock"), Path("/run/pratique/bpf")
 _STATE = Path("/var/lib/pratique")
 _THEFT = """
-import pathlib
+import os, pathlib, time
 def steal():
     try:
         pathlib.Path("{taken}").write_text(pathlib.Path("{secret}").read_text())
     except OSError:
         return False
     return True
+def linger():
+    time.sleep(float(os.environ.get("LINGER", 0)))
 steal()
+linger()
 """
 _SETUP = "from setuptools import setup\nsetup(name='thief', version='1.0', py_modules=[])\n"
 # Reads on after its parent has ended, and after its guard has.
@@ -96,9 +99,9 @@ def install(*names: str) -> int:
     return subprocess.run([*pip, *names], cwd=ROOT, capture_output=True, check=False).returncode
 
 
-def python(code: str) -> None:
+def python(code: str, **more: str) -> None:
     """An ordinary interpreter."""
-    environment = {**os.environ, "PYTHONPATH": str(SITE)}
+    environment = {**os.environ, "PYTHONPATH": str(SITE), **more}
     subprocess.run(["python3", "-c", code], env=environment, cwd="/", check=False)
 
 
@@ -128,7 +131,7 @@ def handed_over(daemon: subprocess.Popen, seen: dict[str, object]) -> subprocess
 def refusals(stage: str) -> list[dict[str, Any]]:
     """What the kept reports say was refused in a stage."""
     reports = [json.loads(path.read_text()) for path in _STATE.glob("runs/*.json")]
-    keys = ("rule", "action", "act", "actor", "package", "level")
+    keys = ("rule", "action", "act", "actor", "package", "level", "source")
     return [
         {key: found[key] for key in keys}
         for report in reports
@@ -144,6 +147,7 @@ def main() -> None:
     seen: dict[str, object] = {"backend": asked("status").get("daemon", {}).get("backend")}
     seen["installed"] = install("thief", "lurker")
     until(lambda: asked("status").get("ended"), 60)
+    python("import lurker", LINGER="8")
     python(_READER)
     seen["guarded"] = read_since()
     daemon.kill()
