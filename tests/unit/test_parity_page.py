@@ -1,0 +1,42 @@
+"""docs/parity.md: no attempt, scenario or kernel is missing, and `lsm` answers whatever a rule refuses."""
+
+import pytest
+
+from kernels import matrix, parity
+from pratique.backends.coverage import LSM_ROWS
+from scenarios.replays import replays
+from scenarios.tally import coverage
+
+_TABLE = parity.shown(parity.PAGE.read_text(encoding="utf-8"))
+_HEAD, _ROWS = _TABLE[0], {name: cells for name, *cells in _TABLE[1:]}
+_ATTEMPTS = {row.id: row.claim.word for row in LSM_ROWS}
+_REPLAYS = {each.id: each.scenario for each in replays("lsm")}
+_OF_LSM = [index for index, column in enumerate(_HEAD[1:]) if not column.startswith("hooks")]
+
+
+def test_every_machine_has_a_column() -> None:
+    """Of the whole matrix, in its order."""
+    assert parity.columns(matrix.read()) == _HEAD[1:]
+
+
+def test_every_attempt_and_scenario_has_a_row() -> None:
+    """`make test-kernels`, then `python -m kernels.parity`, where one is missing."""
+    assert {*_ATTEMPTS, *_REPLAYS} == set(_ROWS)
+
+
+@pytest.mark.parametrize("name", _ATTEMPTS)
+def test_lsm_covers_what_it_claims(name: str) -> None:
+    """In both attachments, on every kernel."""
+    assert {_ROWS[name][index] for index in _OF_LSM} == {_ATTEMPTS[name]}
+
+
+@pytest.mark.parametrize("name", _REPLAYS)
+def test_lsm_enforces(name: str) -> None:
+    """An ordinary error for everything that a rule refuses: nobody is killed for it, nothing only seen."""
+    scenario = _REPLAYS[name]
+    if scenario.benign:
+        wanted = {"clean", "seen"} if scenario.audited else {"clean"}
+    else:
+        wanted = {"enforced"} if scenario.refused("lsm") else {"seen"}
+
+    assert {_ROWS[name][index] for index in _OF_LSM} <= wanted, coverage(scenario, "lsm")
