@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lab.template import template
-from lab.world import TIER, World
+from lab.world import World
+from pratique.backends.rootless.capability import TIER
 from uv_program import uv_program
 
 _NODE_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"

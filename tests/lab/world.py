@@ -25,9 +25,8 @@ from lab.registry import Registry
 from lab.room import Room
 from lab.sink import Sink
 from lab.template import template
+from pratique.backends.rootless.capability import TIER
 
-TIER = "PRATIQUE_ROOTLESS_TIER"
-"""Which tier of the rootless backend a test forces; whoever installs has it in his environment."""
 _NAMED = ("index", "registry", "code", "prebuilt", "sink")
 
 
@@ -109,7 +108,7 @@ class World:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_CACHE_DIR": "1",
             "PIP_ROOT_USER_ACTION": "ignore",
-            **{key: value for key, value in os.environ.items() if key == TIER},
+            **{key: value for key, value in os.environ.items() if key == TIER},  # whoever installs has it
         }
 
     def install(self, *names: str, isolated: bool = False) -> list[str]:

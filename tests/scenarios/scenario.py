@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lab.world import TIER
+from pratique.backends.rootless.capability import TIER
 
 FOLDER = Path(__file__).parent
 OFF, ENFORCE, AUDIT, STRICT = "off", "enforce", "audit", "strict"
