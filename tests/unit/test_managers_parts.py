@@ -15,7 +15,10 @@ from pratique.managers.pnpm import evidence as pnpm
 from pratique.managers.pnpm import manager as pnpm_settings
 from pratique.managers.poetry import evidence as poetry
 from pratique.managers.python import archives
+from pratique.managers.python.builds import Builds
 from pratique.managers.yarn import berry, classic
+from pratique.model import Identity
+from pratique.words import Quality
 
 _ANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _FILES = (
@@ -107,3 +110,19 @@ def test_lists_as_people_write_them() -> None:
 
     assert pnpm_settings._listed(content, "packages") == ["a/*", "b"]
     assert pnpm_settings._allowed(content) == ["esbuild", "@s/x"]
+
+
+def test_the_number_of_a_source_that_is_gone_is_not_another_s(tmp_path: Path) -> None:
+    """Managers unpack, build and remove one source after the other: none is taken for one that was moved there."""
+    memory = Builds[None]()
+    for turn in range(100):
+        source = tmp_path / f"source-{turn}"
+        source.mkdir()
+        own = Identity(Quality.VERIFIED, f"pkg:pypi/own@{turn}")
+
+        assert not memory.moved(str(source))
+        assert memory.identify(str(source), "", False, lambda own=own: (own, "")) == (own, "")
+        source.rmdir()
+    last = len(list(Path("/proc/self/fd").iterdir()))
+    del memory
+    assert len(list(Path("/proc/self/fd").iterdir())) == last - 100

@@ -1,6 +1,8 @@
 """What a manager of Python packages remembers of a run: requests, and builds, each identified once."""
 
+import contextlib
 import os
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -11,6 +13,8 @@ from pratique.model import Identity
 from pratique.words import Quality
 
 R = TypeVar("R")
+
+_MOST_HELD = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,15 @@ class Build:
     reason: str
 
 
+class _Held:
+    """A directory kept open as long as this lives: the number of one that is gone would be given to the next."""
+
+    def __init__(self, path: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, fd)
+
+
 @dataclass
 class Builds(Generic[R]):
     """Kept in `Context.memory`, one for the run; `R` is what one command was asked for."""
@@ -31,6 +44,7 @@ class Builds(Generic[R]):
     builds: dict[str, Build] = field(default_factory=dict)
     environments: dict[str, str] = field(default_factory=dict)
     """Build environment → the one directory that may be built with it."""
+    held: list[_Held] = field(default_factory=list)
 
     def asked(self, context: Context, read: Callable[[Context], R]) -> R:
         """The manager's request, read at its first child and never again."""
@@ -50,6 +64,8 @@ class Builds(Generic[R]):
         if self.replaced() or astray or owner != root:
             return self._mixed(root, owner)
         if root not in self.builds:
+            if len(self.held) < _MOST_HELD:
+                self.held.append(_Held(root))
             self.builds[root] = Build(inode(root), environment, *examine())
         if environment:
             self.environments[environment] = root
