@@ -26,10 +26,9 @@ static __always_inline bool label_new(struct beginnings *how, struct label *labe
 	return false;
 }
 
-SEC("raw_tp/sched_process_exec")
-int BPF_PROG(on_begin, void *untyped, int old_pid, struct linux_binprm *bprm)
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_begin, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct label label = {};
 	struct beginnings *how;
 	struct scratch *scratch;

@@ -160,10 +160,9 @@ static __always_inline void become_pending(struct exec_record *exec, struct labe
 	exec->flags |= EXEC_PENDING;
 }
 
-SEC("raw_tp/sched_process_exec")
-int BPF_PROG(on_exec, void *untyped, int old_pid, struct linux_binprm *bprm)
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct label *label = current_label();
 	struct scratch *scratch;
 	struct exec_record *exec;

@@ -50,11 +50,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* Raw, for who exits is current, which is typed anyway: for a typed one newer kernels search all their types at load. */
-SEC("raw_tp/sched_process_exit")
-int on_exit(void *ctx)
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct exit_record record = {};
 	__u32 tgid = task->tgid;
 	struct label *label;

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.demands import demand
 from lab.probed import copied, from_memory, labelled, of
 from pratique.backends.hooks import mirrors
 from pratique.backends.hooks.allowances import Allowances
-from pratique.backends.hooks.capability import capability
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Plan
 from pratique.backends.hooks.probes import Probes
 from pratique.backends.hooks.records import ExecRecord, FileRecord
@@ -40,13 +38,6 @@ def _plan(*, audit: bool = False) -> Plan:
         *(_cell(Act.EXEC, name, Action.DENY) for name in CODE_GROUPS[:4]),
     )
     return Plan(GROUPS, ("only-rule",), (), (), cells, audit)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def able() -> None:
-    """Load and refuse here, or do without these tests."""
-    support = capability()
-    demand(None if support.ok else support.why)
 
 
 @pytest.fixture

@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.demands import demand
 from lab.guard import PRATIQUE, guarded
 from lab.probed import labelled, of
 from pratique.backends import seccomp, syscalls
 from pratique.backends.hooks import translate
-from pratique.backends.hooks.capability import capability
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Plan
 from pratique.backends.hooks.probes import Probes
 from pratique.backends.hooks.records import CallRecord
@@ -34,13 +32,6 @@ def _plan(*, audit: bool = False) -> Plan:
         Cell(Stage.BUILD, Actor.PACKAGE, act, group, False, Action.DENY, 1, False) for act, group in denied
     )
     return Plan(CODE_GROUPS, ("only-rule",), (), (), cells, audit)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def able() -> None:
-    """Load and refuse here, or do without these tests."""
-    support = capability()
-    demand(None if support.ok else support.why)
 
 
 @pytest.fixture
