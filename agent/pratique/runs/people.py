@@ -1,6 +1,6 @@
 """Prints a report for people after a command. Most runs are clean: that line is laid out here, at once.
 
-What needs more than plain short pieces is left to `text`, whose library takes 25 ms to load.
+What needs more than plain short pieces is left to `text`, whose library is slow to load.
 """
 
 from collections.abc import Iterator, Sequence
