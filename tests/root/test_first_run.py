@@ -29,7 +29,9 @@ _ROW = ("file.read", "secrets.npm", "first-run")
 @pytest.fixture
 def world(lab: None) -> Iterator[World]:
     """An index with a package that steals when it is imported, and an honest one."""
-    with World([_PACKAGES / "late-riser-1.0.0", _PACKAGES / "calm-sea-1.0.0"]) as made:
+    with World(
+        [_PACKAGES / name for name in ("late-riser-0.9.0", "late-riser-1.0.0", "calm-sea-1.0.0")]
+    ) as made:
         yield made
 
 
@@ -146,6 +148,19 @@ def test_several_packages_are_candidates(world: World, daemon: Daemon) -> None:
     assert world.leaks() == []
     assert found["package"] is None
     assert set(found["candidates"]) == {_THIEF, "pkg:pypi/calm-sea@1.0.0"}
+
+
+def test_after_an_upgrade_the_new_version_is_named(world: World, daemon: Daemon) -> None:
+    """Both were fresh and lay in the same place, one after the other: only what is there now can act."""
+    _install(world, "late-riser==0.9.0")
+    done = as_user(world, [*world.install("late-riser==1.0.0"), "--upgrade"])
+    assert done.status == 0, done.err
+    daemon.settled(2)
+    _python(world, "import late_riser")
+    daemon.settled(3)
+
+    assert world.leaks() == []
+    assert {found["package"] for found in daemon.report()["findings"]} == {_THIEF}
 
 
 def test_what_a_package_may_is_in_force_before_it_is_asked(lab: None) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.demands import demand
 from pratique.backends.base import FreshTree
 from pratique.backends.hooks.fresh import Fresh
 from pratique.backends.hooks.records import Label
@@ -17,7 +18,7 @@ from pratique.words import Actor, Stage
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(60, method="thread")]
 
-_MODULE, _PACKAGE = "pkg:pypi/lone@1", "pkg:pypi/many@1"
+_MODULE, _PACKAGE, _NEXT = "pkg:pypi/lone@1", "pkg:pypi/many@1", "pkg:pypi/next@2"
 
 
 @pytest.fixture
@@ -89,6 +90,38 @@ def test_what_is_fresh_no_more_is_let_go(seen: Callable[[str], set[str]], fresh:
     assert seen("import lone, many") == set()
     (site / "lone.py").write_text("VALUE = 22\n")
     assert seen("import lone") == set()
+
+
+def test_a_number_that_is_given_again_names_nobody(
+    seen: Callable[[str], set[str]], fresh: Fresh, site: Path
+) -> None:
+    """A module is removed and another package's gets its inode number, as file systems do it at once."""
+    number = (site / "lone.py").stat().st_ino
+    (site / "lone.py").unlink()
+    given = [site / f"next{each}.py" for each in range(200)]
+    for path in given:
+        path.write_text("VALUE = 3\n")
+    fresh.follow([FreshTree(_NEXT, (), tuple(map(str, given)))])
+    again = next((path for path in given if path.stat().st_ino == number), None)
+    demand(None if again else "the file system gives no number again")
+
+    assert again is not None
+    assert seen(f"import {again.stem}") == {_NEXT}
+
+
+def test_what_lies_in_its_place_now_is_alone(
+    seen: Callable[[str], set[str]], fresh: Fresh, site: Path
+) -> None:
+    """An upgrade: the version that was there names nobody any more, and its neighbours stay."""
+    newer = FreshTree(_NEXT, (str(site / "many"),), ())
+    fresh.follow([newer])
+    (old,) = fresh.marks.beside(newer)
+    assert seen("import many") == {_PACKAGE, _NEXT}
+    fresh.marks.gone(old)
+
+    assert old.purl == _PACKAGE
+    assert seen("import many") == {_NEXT}
+    assert seen("import lone") == {_MODULE}
 
 
 @pytest.mark.parametrize("code", ["import lone, many", "import many, lone"])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pratique import host
 from pratique.backends.base import FreshTree, HostBackend
 from pratique.daemon.first_runs import FirstRuns
-from pratique.daemon.installed import Install, found, listed, node, python
+from pratique.daemon.installed import Install, found, is_replaced, listed, node, python
 from pratique.daemon.state import State
 from pratique.policy.model import Allow, Block
 from pratique.words import Quality
@@ -113,6 +113,12 @@ class _Watched:
 
     def end_install(self, _pid: int) -> None:
         pass
+
+    def beside(self, _tree: FreshTree) -> set[FreshTree]:
+        return set()
+
+    def unmarked(self) -> list[str]:
+        return []
 
 
 def _known(state: State, name: str, number: int, *, verified: bool = True) -> None:
@@ -276,6 +282,42 @@ def test_trust_takes_clean_runs_and_days(tmp_path: Path) -> None:
     assert state.fresh(now) == [newer]
     assert not state.approve("pkg:pypi/unknown@1")
     state.close()
+
+
+def test_what_is_gone_from_its_place_is_forgotten(tmp_path: Path) -> None:
+    """Of another version of that name, all; of an approval, only where it lay."""
+    state = State(tmp_path / "daemon.db")
+    one, two, other = (FreshTree(f"pkg:pypi/{name}", ("/s/x",), ()) for name in ("x@1", "x@2", "x-ray@1"))
+    for tree in (one, two, other):
+        state.keep_package(tree, time.time())
+
+    assert state.versions("pkg:pypi/x@3") == [one, two]
+    state.approve(one.purl)
+    for tree in (one, two):
+        state.gone(tree)
+
+    assert state.fresh(time.time()) == [other]
+    state.keep_package(one, time.time())
+    assert state.fresh(time.time()) == [other]  # somebody vouched for it once
+    state.close()
+
+
+def test_what_lies_in_a_place_now(tmp_path: Path) -> None:
+    """Another version of the name; another package in a folder of Node; what has lost its record. No neighbours."""
+    records = [tmp_path / name for name in ("x-1", "y-1")]
+    for record in records:
+        record.touch()
+    old, beside = (FreshTree(f"pkg:pypi/{each.name}", ("/s/x",), (), record=str(each)) for each in records)
+    old, beside = old._replace(purl="pkg:pypi/x@1"), beside._replace(purl="pkg:pypi/y@1")
+    newer = old._replace(purl="pkg:pypi/x@2")
+    lock = FreshTree("pkg:npm/a@1", ("/n/a",), (), record="/n/lock")
+
+    assert is_replaced(old, newer)
+    assert not is_replaced(old, newer._replace(directories=("/elsewhere/x",)))
+    assert not is_replaced(old, beside)
+    assert is_replaced(lock, lock._replace(purl="pkg:npm/b@1"))
+    records[0].unlink()
+    assert is_replaced(old, beside)
 
 
 def test_a_clock_that_was_set_does_not_move_an_install(monkeypatch: pytest.MonkeyPatch) -> None:

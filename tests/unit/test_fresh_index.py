@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -56,8 +57,41 @@ def test_another_mount_namespace_has_other_paths() -> None:
 def test_single_files_are_known_by_inode() -> None:
     """Under whatever name."""
     index = Index()
-    index.files[3, 4] = frozenset({"pkg:pypi/six@1"})
+    index.put_file((3, 4), f"{_SITE}/six.py", "pkg:pypi/six@1")
     assert {claim.group for claim in index.find((3, 4), "/anywhere.py")} == {"pkg:pypi/six@1"}
+
+
+def test_the_number_of_a_file_that_is_gone_is_not_another_s(tmp_path: Path) -> None:
+    """File systems give it to the next one: that belongs to its own package, by its mark or by its directory."""
+    index = Index()
+    old, new = str(tmp_path / "old"), str(tmp_path / "new")
+    index.put_file((3, 4), old, "pkg:pypi/old@1")
+    index.put(f"{_SITE}/evil", frozenset({"pkg:pypi/evil@1"}))
+    directory = {claim.group for claim in index.find((3, 4), f"{_SITE}/evil/x.py")}
+    index.put_file((3, 4), new, "pkg:pypi/new@1")
+
+    assert directory == {"pkg:pypi/evil@1"}
+    assert {claim.group for claim in index.find((3, 4), new)} == {"pkg:pypi/new@1"}
+    assert {claim.group for claim in index.find((3, 4), "/anywhere.py")} == {"pkg:pypi/new@1"}
+
+
+def test_hard_links_are_one_file(tmp_path: Path) -> None:
+    """A manager may link a module from its cache into each environment: what is still there by that number counts."""
+    index = Index()
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    one.touch()
+    two.hardlink_to(one)
+    status = one.stat()
+    key = status.st_dev, status.st_ino
+    index.put_file(key, str(one), "pkg:pypi/a@1")
+    index.put_file(key, str(two), "pkg:pypi/b@1")
+
+    assert {claim.group for claim in index.find(key, str(one))} == {"pkg:pypi/a@1"}
+    assert {claim.group for claim in index.find(key, "/anywhere.py")} == {"pkg:pypi/a@1", "pkg:pypi/b@1"}
+    index.drop_files("pkg:pypi/a@1", lambda path: path == str(one))
+    assert {claim.group for claim in index.find(key, "/anywhere.py")} == {"pkg:pypi/b@1"}
+    index.drop_files("pkg:pypi/b@1", lambda path: True)
+    assert index.files == {}
 
 
 @settings(deadline=None)

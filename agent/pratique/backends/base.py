@@ -70,6 +70,11 @@ class FreshTree(NamedTuple):
     record: str = ""
     """The file that says all this."""
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Its directories and its single files."""
+        return *self.directories, *self.files
+
 
 class FreshOpened(NamedTuple):
     """Somebody opened fresh code to run it."""
@@ -225,6 +230,15 @@ class HostBackend(Backend, Protocol):
 
     def unfollow(self, purl: str) -> None:
         """The package is fresh no more."""
+
+    def beside(self, tree: FreshTree) -> set[FreshTree]:
+        """Other packages that are followed in one of its places."""
+
+    def gone(self, tree: FreshTree) -> None:
+        """The package is not there any more."""
+
+    def unmarked(self) -> list[str]:
+        """What could not be followed since the last call, a line for each."""
 
     def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
         """Before an open is refused, let `hold(pid, path, refuse)` look at the opener.

@@ -95,6 +95,19 @@ class HostWide(KernelBackend):
         """Take the marks off."""
         self._fresh.unfollow(purl)
 
+    def beside(self, tree: FreshTree) -> set[FreshTree]:
+        """Who shares its places."""
+        return self._fresh.marks.beside(tree)
+
+    def gone(self, tree: FreshTree) -> None:
+        """Take off the marks of these places."""
+        self._fresh.marks.gone(tree)
+
+    def unmarked(self) -> list[str]:
+        """Gaps, each told once."""
+        gaps = self._fresh.marks.gaps
+        return [gaps.popleft() for _ in range(len(gaps))]
+
     def opened(self) -> list[FreshOpened]:
         """What the gate of fresh code saw."""
         return self._fresh.opened()

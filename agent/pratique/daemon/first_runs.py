@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pratique import managers
-from pratique.backends.base import FreshOpened, HostBackend
+from pratique.backends.base import FreshOpened, FreshTree, HostBackend
 from pratique.daemon import installed, journal
 from pratique.daemon.flight import Flight, origin_facts, words_of
 from pratique.daemon.installed import Install
@@ -74,12 +74,22 @@ class FirstRuns:
                 if tree.verified and tree.purl.rpartition("@")[0] in managers.own():
                     continue  # it acts as the manager it is, and what it installs is named after itself
                 self._state.keep_package(tree, now)
+                self._drop_replaced(tree)
                 if self._state.is_fresh(tree.purl, now):
                     self._backend.follow([tree], self._flights.next_origin)
         except Exception as error:  # noqa: BLE001 (what hostile records break must not end the guard)
             journal.say(f"what process {pid} installed is not known: {error!r}", journal.ERROR)
         finally:
             self._backend.end_install(pid)
+        for gap in self._backend.unmarked():
+            journal.say(gap, journal.WARNING)
+
+    def _drop_replaced(self, tree: FreshTree) -> None:
+        """What lay in its places before: else both versions would be candidates for whatever the new one does."""
+        for old in (*self._state.versions(tree.purl), *self._backend.beside(tree)):
+            if installed.is_replaced(old, tree):
+                self._state.gone(old)
+                self._backend.gone(old)
 
     def take(self) -> None:
         """Turn what the gate saw into runs."""

@@ -126,12 +126,29 @@ class State:
 
     def keep_package(self, tree: FreshTree, installed: float) -> None:
         """A package was written: it is fresh, also where another version or the same one was before."""
-        place = next(iter((*tree.directories, *tree.files)), "")
-        place = os.fsencode(place).decode("utf-8", "backslashreplace")
         self._do(
             "insert or replace into packages (purl, place, tree, verified, installed, approved) values "
             "(?, ?, ?, ?, ?, (select coalesce(max(approved), 0) from packages where purl = ?))",
-            (tree.purl, place, json.dumps(tree), tree.verified, installed, tree.purl),
+            (tree.purl, _place(tree), json.dumps(tree), tree.verified, installed, tree.purl),
+        )
+
+    def versions(self, purl: str) -> list[FreshTree]:
+        """The other versions of the package that are known, wherever they are."""
+        name = purl.rpartition("@")[0]
+        query = (
+            "select tree from packages where purl > ? || '@' and purl < ? || 'A' and purl <> ?"  # A follows @
+        )
+        return [_tree(*json.loads(tree)) for (tree,) in self._database.execute(query, (name, name, purl))]
+
+    def gone(self, tree: FreshTree) -> None:
+        """The package is not at that place any more; somebody's approval of it stays."""
+        empty = tree._replace(directories=(), files=())
+        self._do(
+            "update packages set tree = ? where purl = ? and place = ? and approved",
+            (json.dumps(empty), tree.purl, _place(tree)),
+        )
+        self._do(
+            "delete from packages where purl = ? and place = ? and not approved", (tree.purl, _place(tree))
         )
 
     def fresh(self, now: float) -> list[FreshTree]:
@@ -237,6 +254,10 @@ def _by_purl(rows: Iterable[tuple[str, str, int, int]]) -> dict[str, Package]:
         trees = [*before.trees, _tree(*json.loads(held))]
         found[purl] = Package(trees, before.is_fresh or bool(fresh), before.is_verified and bool(verified))
     return found
+
+
+def _place(tree: FreshTree) -> str:
+    return os.fsencode(next(iter(tree.places), "")).decode("utf-8", "backslashreplace")
 
 
 def _tree(purl: str, directories: list[str], files: list[str], verified: bool, *more: Any) -> FreshTree:

@@ -5,25 +5,19 @@ The gate is one of its own: closing it lets openers go on, which is what a first
 
 import itertools
 import os
-import stat
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from pratique.backends.base import FreshOpened, FreshTree
-from pratique.backends.hooks import fanotify
-from pratique.backends.hooks.fresh_index import COMPILED, SITE, Earlier, Index, runs_code
+from pratique.backends.hooks.fresh_index import SITE, Earlier, runs_code
+from pratique.backends.hooks.fresh_marks import FreshMarks
 from pratique.backends.hooks.gate import Gate, path_of
-from pratique.backends.hooks.installs import SITE_OPENS, Installs
+from pratique.backends.hooks.installs import Installs
 from pratique.backends.hooks.mirrors import OFF
 from pratique.backends.hooks.records import Label
 from pratique.words import Act, Actor, Stage
 
-DIRECTORIES = 50_000
-"""Bound of the directories marked at once; what is beyond is a gap."""
-_OPENS = fanotify.OPEN_PERM | fanotify.OPEN_EXEC_PERM
-_WITHIN = _OPENS | fanotify.ON_CHILD | fanotify.ON_DIR
-_LISTINGS = fanotify.OPEN_PERM | fanotify.ON_DIR
 _HOOKS = (".pth", "sitecustomize.py", "usercustomize.py")
 """Run at each start of an interpreter: in an install they would act as the manager, or in another package's name."""
 
@@ -33,7 +27,7 @@ _GRANTING_SECONDS = 1.0
 
 
 class Fresh:
-    """Marks fresh code and labels those who run it. `follow` and `unfollow` from one thread only."""
+    """Labels those who run fresh code. `follow`, `again`, `trust` and `marks` from one thread only."""
 
     def __init__(
         self,
@@ -46,7 +40,6 @@ class Fresh:
 
         `wake`: there is something in `opened`.
         """
-        self.gaps: list[str] = []
         self.exempt: frozenset[int] = frozenset()
         self.readers = 0
         """Opens by programs that only read."""
@@ -58,12 +51,11 @@ class Fresh:
         """Origins of which it is not known yet what their packages may, and since when."""
         self._trusted: frozenset[str] = frozenset()
         self._earlier = Earlier()
-        self._index = Index(self._mark_compiled)
         self._gate = Gate(self._judge, lambda _pid: False)  # a defect of ours refuses nobody
-        self._gate.index = self._index  # type: ignore[assignment]
+        self.marks = FreshMarks(self._gate.fd)
+        self._gate.index = self.marks.index  # type: ignore[assignment]
         self._gate.postpone = self._is_being_learned
-        self._marked: dict[str, set[FreshTree]] = {}
-        self._installs = Installs(self._gate.fd, self._index, self._mark_folder, self._unmark)
+        self._installs = Installs(self._gate.fd, self.marks.index, self.marks.mark, self.marks.unmark)
 
     @property
     def gate(self) -> int:
@@ -99,32 +91,22 @@ class Fresh:
         """Mark these packages, also directories that appeared since the last time."""
         for tree in trees:
             self._trusted -= {tree.purl}
-            self._marked.setdefault(tree.purl, set()).add(tree)
-            self._mark_tree(tree)
+            self.marks.follow(tree)
 
     def again(self, purls: Iterable[str]) -> None:
         """Mark what has appeared in these packages."""
-        for tree in [tree for purl in purls for tree in tuple(self._marked.get(purl, ()))]:
-            self._mark_tree(tree)
+        for purl in purls:
+            self.marks.again(purl)
 
     def trust(self, purl: str) -> None:
         """The package begins no first run any more. In one that others began it still counts, with what it may."""
-        if purl in self._marked:
+        if purl in self.marks:
             self._trusted |= {purl}
 
     def unfollow(self, purl: str) -> None:
         """The package is fresh no more."""
-        self._marked.pop(purl, None)
         self._trusted -= {purl}
-        for path, purls in list(self._index.directories.items()):
-            if purl in purls:
-                self._let_go(path, purls - {purl})
-        for key, purls in list(self._index.files.items()):
-            if purl in purls:
-                self._index.files[key] = purls - {purl}
-        for module, purls in list(self._index.modules.items()):
-            if purl in purls:
-                self._let_module_go(module, purls - {purl})
+        self.marks.unfollow(purl)
 
     def forget(self, origin: int) -> None:
         """The run of this origin has ended."""
@@ -203,91 +185,3 @@ class Fresh:
         if opened.what != "refused":
             self._ungranted.setdefault(opened.origin, time.monotonic())
         self._wake()
-
-    def _mark_tree(self, tree: FreshTree) -> None:
-        for top in tree.directories:
-            for folder in _below(top):
-                self._mark_directory(folder, tree.purl)
-        for path in tree.files:
-            self._mark_file(path, tree.purl)
-
-    def _mark_directory(self, path: str, purl: str) -> None:
-        known = self._index.directories.get(path)
-        if known is None and len(self._index.directories) >= DIRECTORIES:
-            self.gaps.append(f"{purl}: more than {DIRECTORIES} fresh directories; some are not watched")
-        elif self._mark(path, _WITHIN, stat.S_ISDIR):  # a known one, too: it may have been made anew
-            self._index.put(path, (known or frozenset()) | {purl})
-
-    def _mark_file(self, path: str, purl: str) -> None:
-        status = self._mark(path, _OPENS, stat.S_ISREG)
-        if status is not None:
-            key = (status.st_dev, status.st_ino)
-            self._index.files[key] = self._index.files.get(key, frozenset()) | {purl}
-        folder, _, name = path.rpartition("/")
-        if name.endswith(".py") and self._mark(folder, _LISTINGS, stat.S_ISDIR):
-            module = path.removesuffix(".py")
-            self._index.put_module(module, self._index.modules.get(module, frozenset()) | {purl})
-            self._mark_compiled(folder)
-
-    def _mark_compiled(self, folder: str) -> None:
-        """A second import opens only what the first has compiled. An interpreter lists a folder before it imports.
-
-        By then the first may have ended an instant ago, or not at all: nobody else could mark it in time.
-        """
-        compiled = f"{folder}/{COMPILED}"
-        for purl in self._index.directories.get(folder, ()):
-            self._mark_directory(compiled, purl)
-        if folder in self._index.folders:
-            self._mark(compiled, _OPENS | fanotify.ON_CHILD, stat.S_ISDIR)
-
-    def _mark_folder(self, path: str, mask: int) -> bool:
-        return self._mark(path, mask, stat.S_ISDIR) is not None
-
-    def _mark(self, path: str, mask: int, kind: Callable[[int], bool]) -> os.stat_result | None:
-        try:
-            fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            status = os.fstat(fd)
-            if not kind(status.st_mode):
-                return None
-            fanotify.mark(self._gate.fd, mask, f"/proc/self/fd/{fd}")
-            return status
-        except OSError as error:
-            self.gaps.append(f"{path}: cannot be marked ({error.strerror})")
-            return None
-        finally:
-            os.close(fd)
-
-    def _let_go(self, path: str, left: frozenset[str]) -> None:
-        self._index.put(path, left)
-        if not left:
-            self._unmark(path, _WITHIN)
-
-    def _let_module_go(self, module: str, left: frozenset[str]) -> None:
-        self._index.put_module(module, left)
-        folder = module.rpartition("/")[0]
-        if folder not in self._index.folders:
-            self._unmark(folder, _LISTINGS)
-            self._unmark(f"{folder}/{COMPILED}", _OPENS | fanotify.ON_CHILD)
-
-    def _unmark(self, path: str, mask: int) -> None:
-        """Take back what nothing else asks for there."""
-        if path in self._index.directories:
-            mask &= ~_WITHIN
-        if path in self._index.folders:
-            mask &= ~_LISTINGS
-        if path in self._index.sites:
-            mask &= ~SITE_OPENS
-        try:
-            fanotify.unmark(self._gate.fd, mask, path)
-        except OSError:
-            return  # it is gone, and its mark with it
-
-
-def _below(top: str) -> Iterator[str]:
-    """The directory and all below it; no link is followed."""
-    for folder, names, _ in os.walk(top):
-        names[:] = [name for name in names if name != "node_modules"]  # other packages
-        yield folder

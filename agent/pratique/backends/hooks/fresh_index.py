@@ -31,19 +31,19 @@ class Index:
         """Single files: path without `.py` → packages. What they are compiled to lies beside those of others."""
         self.folders: dict[str, int] = {}
         """Where those are, and how many in each."""
-        self.files: dict[Key, frozenset[str]] = {}
+        self.files: dict[Key, dict[str, frozenset[str]]] = {}
+        """Single files by inode: packages by each of the paths they were marked at."""
         self._tails: dict[str, frozenset[str]] = {}
         self._listed = listed
 
     def find(self, key: Key, path: str) -> Claims:
         """A claim per package, for reading and for exec alike."""
-        folder, _, name = path.rpartition("/")
+        folder = path.rpartition("/")[0]
         if path in self.directories or path in self.folders:
             self._listed(path)
             found: frozenset[str] = frozenset()
         else:
-            found = self.files.get(key) or self.directories.get(folder) or self._compiled(folder, name)
-            found = found or self._elsewhere(folder)
+            found = self._owners(key, path)
         if path in self.sites or folder in self.sites:
             found |= {SITE}
         return tuple(Claim(act, purl) for purl in sorted(found) for act in (Act.FILE_READ, Act.EXEC))
@@ -77,6 +77,34 @@ class Index:
             self.folders[folder] = left
         else:
             self.folders.pop(folder, None)
+
+    def put_file(self, key: Key, path: str, purl: str) -> None:
+        """A single file belongs to this package, too.
+
+        The number of a file that is gone is given to the next one: what is known by it counts only where it still is.
+        """
+        held = self.files.get(key, {})
+        held = {each: purls for each, purls in held.items() if each == path or _leads_to(each, key)}
+        self.files[key] = {**held, path: held.get(path, frozenset()) | {purl}}
+
+    def drop_files(self, purl: str, which: Callable[[str], bool]) -> None:
+        """The package's single files at these paths are not watched any more."""
+        for key, held in list(self.files.items()):
+            left = {path: purls - {purl} if which(path) else purls for path, purls in held.items()}
+            self.files[key] = {path: purls for path, purls in left.items() if purls}
+            if not self.files[key]:
+                del self.files[key]
+
+    def _owners(self, key: Key, path: str) -> frozenset[str]:
+        folder, _, name = path.rpartition("/")
+        held = self.files.get(key, {})
+        return (
+            held.get(path)
+            or self.directories.get(folder)
+            or self._compiled(folder, name)
+            or frozenset().union(*held.values())  # under another name than it was marked at
+            or self._elsewhere(folder)
+        )
 
     def _compiled(self, folder: str, name: str) -> frozenset[str]:
         """`six` in `site-packages/__pycache__/six.cpython-311.pyc`."""
@@ -125,6 +153,14 @@ def runs_code(pid: int, path: str) -> bool:
     except OSError:
         return True  # who cannot be read is not trusted
     return any(library in mapped for library in _EMBEDDED)
+
+
+def _leads_to(path: str, key: Key) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == key
 
 
 def _tail(folder: str) -> str:

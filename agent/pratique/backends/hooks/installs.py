@@ -33,10 +33,10 @@ class Installs:
         self,
         gate: int,
         index: Index,
-        mark: Callable[[str, int], bool],
+        mark: Callable[[str, int], object],
         unmark: Callable[[str, int], None],
     ) -> None:
-        """`mark(folder, mask)`: whether it could be marked; `unmark`: take back what nothing else asks for."""
+        """`mark(folder, mask)`: None when it could not be marked; `unmark`: take back what nothing else asks for."""
         self._gate, self._index, self._mark, self._unmark = gate, index, mark, unmark
         self._live: dict[int, _Install] = {}
         self._ended: dict[int, float] = {}

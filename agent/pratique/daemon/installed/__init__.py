@@ -92,6 +92,17 @@ def _trees(install: Install, written: Callable[[str], bool]) -> Iterator[FreshTr
         yield from node.found(install, written)
 
 
+def is_replaced(old: FreshTree, new: FreshTree) -> bool:
+    """Whether `old` is not there any more since `new` lies in one of its places.
+
+    A place holds one version of a package, and one package of Node; what else shares a directory has its own record.
+    """
+    if set(old.places).isdisjoint(new.places):
+        return False
+    same_name = old.purl.rpartition("@")[0] == new.purl.rpartition("@")[0]
+    return same_name or old.record == new.record or not os.path.lexists(old.record)
+
+
 def listed(trees: Iterable[FreshTree]) -> tuple[Installed, ...]:
     """What was installed, each package and content once."""
     unique: dict[Installed, None] = {}

@@ -1,0 +1,2 @@
+def act():
+    """Nothing happens while it is built."""
