@@ -104,6 +104,10 @@ class _Watched:
     def __init__(self) -> None:
         self.followed: list[str] = []
         self.trusted: list[str] = []
+        self.left: list[str] = []
+
+    def gone(self, tree: FreshTree) -> None:
+        self.left.append(tree.purl)
 
     def trust(self, purl: str) -> None:
         self.trusted.append(purl)
@@ -300,6 +304,37 @@ def test_what_is_gone_from_its_place_is_forgotten(tmp_path: Path) -> None:
     state.keep_package(one, time.time())
     assert state.fresh(time.time()) == [other]  # somebody vouched for it once
     state.close()
+
+
+def test_environments_that_were_removed_are_forgotten(tmp_path: Path) -> None:
+    """The next install looks after them; what lies on a file system that is not mounted now is kept."""
+    watched, state = _Watched(), State(tmp_path / "daemon.db")
+    gone, unmounted = (FreshTree(f"pkg:pypi/{name}@1", (f"{tmp_path}/{name}/x",), ()) for name in ("a", "b"))
+    device = tmp_path.stat().st_dev
+    state.keep_package(gone._replace(device=device), time.time())
+    state.keep_package(unmounted._replace(device=device + 1), time.time())
+    flight = Mock(installed={})
+    flight.run.written_by_package.return_value = False
+    _site(tmp_path, _FILES)
+    FirstRuns(Mock(), cast("HostBackend", watched), state).learn(1, _install(tmp_path), flight)
+    left = {tree.purl for tree in state.fresh(time.time())}
+    state.close()
+
+    assert watched.left == [gone.purl]
+    assert left == {unmounted.purl, "pkg:pypi/tide-table@1.0"}
+
+
+def test_every_package_has_its_turn(tmp_path: Path) -> None:
+    """So many at a time, round and round, also while some of them go."""
+    state = State(tmp_path / "daemon.db")
+    for number in range(5):
+        _known(state, f"p{number}", 0)
+    turns = [[tree.purl[9:11] for tree in state.some(2)] for _ in range(4)]
+    state.gone(state.fresh(0)[0])
+    state.some(2)
+    state.close()
+
+    assert turns == [["p0", "p1"], ["p2", "p3"], ["p4"], ["p0", "p1"]]
 
 
 def test_what_lies_in_a_place_now(tmp_path: Path) -> None:

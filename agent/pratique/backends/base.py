@@ -69,6 +69,8 @@ class FreshTree(NamedTuple):
     """Of its content, as the manager's record has it."""
     record: str = ""
     """The file that says all this."""
+    device: int = 0
+    """Number of the file system it was written to; 0: not known."""
 
     @property
     def places(self) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from pratique.runs.attribution import Origin
 from pratique.words import Act, Action, Actor, Level, Quality, Stage
 
 _SPARED = 64
+_LOOKED_AFTER = 200
+"""More than an install brings, as a rule: then what is removed is forgotten as fast as new packages come."""
 
 if TYPE_CHECKING:
     from pratique.daemon.flights import Flights
@@ -81,6 +83,7 @@ class FirstRuns:
             journal.say(f"what process {pid} installed is not known: {error!r}", journal.ERROR)
         finally:
             self._backend.end_install(pid)
+        self._drop_removed()
         for gap in self._backend.unmarked():
             journal.say(gap, journal.WARNING)
 
@@ -88,8 +91,17 @@ class FirstRuns:
         """What lay in its places before: else both versions would be candidates for whatever the new one does."""
         for old in (*self._state.versions(tree.purl), *self._backend.beside(tree)):
             if installed.is_replaced(old, tree):
-                self._state.gone(old)
-                self._backend.gone(old)
+                self._gone(old)
+
+    def _drop_removed(self) -> None:
+        """A build server makes and removes environments all day: each install looks after a few of those before."""
+        for tree in self._state.some(_LOOKED_AFTER):
+            if installed.is_removed(tree):
+                self._gone(tree)
+
+    def _gone(self, tree: FreshTree) -> None:
+        self._state.gone(tree)
+        self._backend.gone(tree)
 
     def take(self) -> None:
         """Turn what the gate saw into runs."""

@@ -72,6 +72,7 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self.note: str | None = None
+        self._last = 0
         self._database = self._open(path)
 
     def begin(self, run: Known) -> None:
@@ -139,6 +140,14 @@ class State:
             "select tree from packages where purl > ? || '@' and purl < ? || 'A' and purl <> ?"  # A follows @
         )
         return [_tree(*json.loads(tree)) for (tree,) in self._database.execute(query, (name, name, purl))]
+
+    def some(self, most: int) -> list[FreshTree]:
+        """The next so many packages, and in the end the first ones again."""
+        rows = self._database.execute(
+            "select rowid, tree from packages where rowid > ? order by rowid limit ?", (self._last, most)
+        ).fetchall()
+        self._last = rows[-1][0] if len(rows) == most else 0
+        return [_tree(*json.loads(tree)) for _, tree in rows]
 
     def gone(self, tree: FreshTree) -> None:
         """The package is not at that place any more; somebody's approval of it stays."""

@@ -76,7 +76,8 @@ def found(install: Install, written_by_package: Callable[[str], bool]) -> Iterat
     """Every package that the install wrote; a record that package code wrote proves no name."""
     written = cache(written_by_package)  # the same record vouches for hundreds of packages
     for tree in _trees(install, written):
-        yield tree._replace(verified=tree.verified and not written(tree.record))
+        verified = tree.verified and not written(tree.record)
+        yield tree._replace(verified=verified, device=_device(next(iter(tree.places), "/")))
 
 
 def _trees(install: Install, written: Callable[[str], bool]) -> Iterator[FreshTree]:
@@ -101,6 +102,22 @@ def is_replaced(old: FreshTree, new: FreshTree) -> bool:
         return False
     same_name = old.purl.rpartition("@")[0] == new.purl.rpartition("@")[0]
     return same_name or old.record == new.record or not os.path.lexists(old.record)
+
+
+def is_removed(tree: FreshTree) -> bool:
+    """Whether nothing of it is there, though the file system it was written to is: that may be mounted again."""
+    if any(map(os.path.lexists, tree.places)):
+        return False
+    return all(_device(place) == tree.device for place in tree.places)
+
+
+def _device(path: str) -> int:
+    """Of the path, or of the nearest folder above it that is there."""
+    while True:
+        try:
+            return os.lstat(path).st_dev
+        except OSError:
+            path = os.path.dirname(path) or "/"  # noqa: PTH120 (no Path per package)
 
 
 def listed(trees: Iterable[FreshTree]) -> tuple[Installed, ...]:
