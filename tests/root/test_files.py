@@ -227,6 +227,21 @@ def test_a_replaced_secret_gets_a_mark_of_its_own(home: Home, guard: FileGuard) 
     assert home.attempt(READS["new hard link"], labelled=True).startswith(_REFUSED)
 
 
+def test_the_number_of_a_removed_secret_is_not_a_secret(home: Home, guard: FileGuard) -> None:
+    """File systems give it to the next file at once; what is made by the old name is guarded."""
+    number = home.secret.stat().st_ino
+    home.secret.unlink()
+    (home.outside / "old").unlink()
+    for each in range(300):
+        (home.path / f"harmless-{each}").write_text("plain text")
+    again = next((path for path in home.path.glob("harmless-*") if path.stat().st_ino == number), None)
+    demand(None if again else "the file system gives no number again")
+    home.secret.write_text(CANARY)
+
+    assert home.attempt(f"print(open({str(again)!r}).read())", labelled=True) == "plain text"
+    assert home.attempt(READS["direct"], labelled=True).startswith(_REFUSED)
+
+
 def test_a_new_directory_below_a_deep_place_is_guarded(home: Home, guard: FileGuard) -> None:
     """What appears below a `/**` place is marked by the next sweep, with what is in it by then."""
     (home.path / ".aws" / "cli" / "cache").mkdir(parents=True)

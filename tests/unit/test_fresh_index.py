@@ -20,7 +20,7 @@ _FOLDERS = st.sampled_from([f"{_SITE}/a", f"{_SITE}/a/b", "/w/node_modules/a", "
 
 
 def _purls(index: Index, path: str) -> set[str]:
-    return {claim.group for claim in index.find((0, 0), path)}
+    return {claim.group for claim in index.find((0, 0), path, -1)}
 
 
 def test_a_file_is_its_directory_s() -> None:
@@ -28,7 +28,7 @@ def test_a_file_is_its_directory_s() -> None:
     index = Index()
     index.put(f"{_SITE}/evil", frozenset({"pkg:pypi/evil@1"}))
 
-    assert index.find((0, 0), f"{_SITE}/evil/__init__.py") == (
+    assert index.find((0, 0), f"{_SITE}/evil/__init__.py", -1) == (
         Claim(Act.FILE_READ, "pkg:pypi/evil@1"),
         Claim(Act.EXEC, "pkg:pypi/evil@1"),
     )
@@ -58,7 +58,7 @@ def test_single_files_are_known_by_inode() -> None:
     """Under whatever name."""
     index = Index()
     index.put_file((3, 4), f"{_SITE}/six.py", "pkg:pypi/six@1")
-    assert {claim.group for claim in index.find((3, 4), "/anywhere.py")} == {"pkg:pypi/six@1"}
+    assert {claim.group for claim in index.find((3, 4), "/anywhere.py", -1)} == {"pkg:pypi/six@1"}
 
 
 def test_the_number_of_a_file_that_is_gone_is_not_another_s(tmp_path: Path) -> None:
@@ -67,12 +67,12 @@ def test_the_number_of_a_file_that_is_gone_is_not_another_s(tmp_path: Path) -> N
     old, new = str(tmp_path / "old"), str(tmp_path / "new")
     index.put_file((3, 4), old, "pkg:pypi/old@1")
     index.put(f"{_SITE}/evil", frozenset({"pkg:pypi/evil@1"}))
-    directory = {claim.group for claim in index.find((3, 4), f"{_SITE}/evil/x.py")}
+    directory = {claim.group for claim in index.find((3, 4), f"{_SITE}/evil/x.py", -1)}
     index.put_file((3, 4), new, "pkg:pypi/new@1")
 
     assert directory == {"pkg:pypi/evil@1"}
-    assert {claim.group for claim in index.find((3, 4), new)} == {"pkg:pypi/new@1"}
-    assert {claim.group for claim in index.find((3, 4), "/anywhere.py")} == {"pkg:pypi/new@1"}
+    assert {claim.group for claim in index.find((3, 4), new, -1)} == {"pkg:pypi/new@1"}
+    assert {claim.group for claim in index.find((3, 4), "/anywhere.py", -1)} == {"pkg:pypi/new@1"}
 
 
 def test_hard_links_are_one_file(tmp_path: Path) -> None:
@@ -86,10 +86,10 @@ def test_hard_links_are_one_file(tmp_path: Path) -> None:
     index.put_file(key, str(one), "pkg:pypi/a@1")
     index.put_file(key, str(two), "pkg:pypi/b@1")
 
-    assert {claim.group for claim in index.find(key, str(one))} == {"pkg:pypi/a@1"}
-    assert {claim.group for claim in index.find(key, "/anywhere.py")} == {"pkg:pypi/a@1", "pkg:pypi/b@1"}
+    assert {claim.group for claim in index.find(key, str(one), -1)} == {"pkg:pypi/a@1"}
+    assert {claim.group for claim in index.find(key, "/anywhere.py", -1)} == {"pkg:pypi/a@1", "pkg:pypi/b@1"}
     index.drop_files("pkg:pypi/a@1", lambda path: path == str(one))
-    assert {claim.group for claim in index.find(key, "/anywhere.py")} == {"pkg:pypi/b@1"}
+    assert {claim.group for claim in index.find(key, "/anywhere.py", -1)} == {"pkg:pypi/b@1"}
     index.drop_files("pkg:pypi/b@1", lambda path: True)
     assert index.files == {}
 

@@ -48,6 +48,7 @@ _NOTICE_BYTES = 64 * 1024
 
 _AT_FDCWD = -100
 _AT_HANDLE_FID = 0x200
+_AT_EMPTY_PATH = 0x1000
 _HANDLE_BYTES = 128
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -158,15 +159,26 @@ def parse(data: bytes) -> Iterator[Event]:
 def handle(path: str) -> bytes:
     """What notices call the directory at `path`: file system id and file handle; nothing is opened."""
     fsid = os.statvfs(path).f_fsid.to_bytes(_FSID, "little")
+    return fsid + _handle(_AT_FDCWD, os.fsencode(path), 0)
+
+
+def incarnation(fd: int) -> bytes:
+    """Tells an object from a later one that has its inode number; empty where the file system cannot."""
+    try:
+        return _handle(fd, b"", _AT_EMPTY_PATH)
+    except OSError:
+        return b""
+
+
+def _handle(folder: int, path: bytes, flags: int) -> bytes:
     buffer = ctypes.create_string_buffer(_HANDLE.pack(_HANDLE_BYTES, 0), _HANDLE.size + _HANDLE_BYTES)
     mount = ctypes.c_int()
-    name = os.fsencode(path)
-    status = _libc.name_to_handle_at(_AT_FDCWD, name, buffer, ctypes.byref(mount), 0)
+    status = _libc.name_to_handle_at(folder, path, buffer, ctypes.byref(mount), flags)
     if status < 0:  # overlayfs and others have handles that identify but cannot be opened (6.5 and later)
-        status = _libc.name_to_handle_at(_AT_FDCWD, name, buffer, ctypes.byref(mount), _AT_HANDLE_FID)
-    _check(status, path)
+        status = _libc.name_to_handle_at(folder, path, buffer, ctypes.byref(mount), flags | _AT_HANDLE_FID)
+    _check(status, os.fsdecode(path))
     size, _ = _HANDLE.unpack_from(buffer)
-    return fsid + buffer.raw[: _HANDLE.size + size]
+    return buffer.raw[: _HANDLE.size + size]
 
 
 def _entries(data: bytes) -> Iterator[Entry]:

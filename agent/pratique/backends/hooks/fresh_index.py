@@ -36,7 +36,7 @@ class Index:
         self._tails: dict[str, frozenset[str]] = {}
         self._listed = listed
 
-    def find(self, key: Key, path: str) -> Claims:
+    def find(self, key: Key, path: str, _fd: int) -> Claims:
         """A claim per package, for reading and for exec alike."""
         folder = path.rpartition("/")[0]
         if path in self.directories or path in self.folders:

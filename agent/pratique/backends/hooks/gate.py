@@ -174,7 +174,7 @@ class Gate:
         return True
 
     def _claims(self, event: fanotify.Event, key: Key, path: str) -> Claims:
-        claims = self.index.find(key, path)
+        claims = self.index.find(key, path, event.fd)
         if event.mask & fanotify.OPEN_EXEC_PERM:
             programs = tuple(claim for claim in claims if claim.act is Act.EXEC)
             return programs + self.index.hidden(path)

@@ -38,6 +38,7 @@ class Marks:
         self._gate = gate
         self._notices = notices
         self._marked: dict[Key, tuple[str, int]] = {}
+        self._born: dict[Key, bytes] = {}
         self._deep: set[str] = set()
         self._directories_left = DIRECTORIES
         self._files_left = FILES
@@ -62,7 +63,7 @@ class Marks:
             return
         status = self._mark(path, fanotify.OPEN_EXEC_PERM)
         if status:
-            self.index.claim(_key(status), (Claim(Act.EXEC, place.group),))
+            self._claim(status, (Claim(Act.EXEC, place.group),))
 
     def guard_hidden(self, folder: str, group: str) -> None:
         """Guard the start of hidden files directly in a temporary directory, scripts included."""
@@ -115,7 +116,7 @@ class Marks:
         elif stat.S_ISDIR(status.st_mode):
             self._guard_tree(path, claims, deep)
         else:
-            self.index.claim(_key(status), claims)
+            self._claim(status, claims)
 
     def _guard_target(self, path: str, claims: Claims, deep: bool) -> None:
         target = os.path.realpath(path)
@@ -155,7 +156,10 @@ class Marks:
         if status and stat.S_ISLNK(status.st_mode):
             status = self._mark_private_target(path)
         if status and stat.S_ISREG(status.st_mode):
-            self.index.claim(_key(status), claims)
+            self._claim(status, claims)
+
+    def _claim(self, status: os.stat_result, claims: Claims) -> None:
+        self.index.claim(_key(status), claims, self._born.get(_key(status), b""))
 
     def _mark_private_target(self, path: str) -> os.stat_result | None:
         """A key may be a symlink to where it is really kept; what everybody may read is no secret, though."""
@@ -212,6 +216,7 @@ class Marks:
         except OSError as error:
             self.gaps.append(f"{path}: cannot be marked ({error.strerror})")
             return None
+        self._born[_key(status)] = fanotify.incarnation(fd)
         _, before = self._marked.get(_key(status), (path, 0))
         self._marked[_key(status)] = (path, before | mask)
         return status

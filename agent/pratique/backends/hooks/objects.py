@@ -7,6 +7,7 @@ import os
 import re
 from typing import NamedTuple
 
+from pratique.backends.hooks import fanotify
 from pratique.words import Act
 
 Key = tuple[int, int]
@@ -56,15 +57,19 @@ class Index:
 
     def __init__(self) -> None:
         self.objects: dict[Key, Claims] = {}
+        self.born: dict[Key, bytes] = {}
+        """Which object of that number is meant: a file system gives the number of a removed one to the next."""
         self.directories: dict[str, Directory] = {}
         self.temporary: dict[str, Claims] = {}
         """Directories in which starting a hidden file draws these claims."""
         self._named: dict[str, list[Directory]] = {}
         self._wide: list[Directory] = []
 
-    def claim(self, key: Key, claims: Claims) -> None:
+    def claim(self, key: Key, claims: Claims, born: bytes) -> None:
         """Note that the object itself draws these claims, under whatever name it is opened."""
-        self.objects[key] = union(self.objects.get(key, ()), claims)
+        before = self.objects.get(key, ()) if self.born.get(key) == born else ()
+        self.objects[key] = union(before, claims)
+        self.born[key] = born
 
     def name(self, directory: Directory, name: str, claims: Claims) -> None:
         """Note that whatever is found under this name draws these claims."""
@@ -81,11 +86,13 @@ class Index:
         directory.below = union(directory.below, claims)
         self._wide.append(directory)
 
-    def find(self, key: Key, path: str) -> Claims:
-        """What opening the object means; `path` is the kernel's, never the caller's string."""
+    def find(self, key: Key, path: str, fd: int) -> Claims:
+        """What opening the object at `fd` means; `path` is the kernel's, never the caller's string."""
         parent, _, name = path.rpartition("/")
         directory = self.directories.get(parent or "/")
         known = self.objects.get(key, ())
+        if known and self.born[key] != fanotify.incarnation(fd):
+            known = ()
         return union(known, directory.claims(name)) if directory else known
 
     def hidden(self, path: str) -> Claims:
