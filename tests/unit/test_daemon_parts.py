@@ -20,7 +20,8 @@ from rich.console import Console
 from pratique.backends import numbers
 from pratique.cli import status, top
 from pratique.daemon import config, notify, peers, stack_reader, systemd, wire
-from pratique.daemon.flight import Flight, origin_facts, origin_of
+from pratique.daemon.flight import Flight
+from pratique.daemon.origins import origin_facts, origin_of
 from pratique.daemon.stacks import Stacks
 from pratique.daemon.state import Known, State
 from pratique.errors import ConfigError

@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pratique import settling
+from pratique import host, proc, settling
 from pratique.backends.base import HostBackend
 from pratique.daemon import journal
 from pratique.daemon.first_runs import FirstRuns
-from pratique.daemon.flight import Flight, origin_facts, user_name, words_of
+from pratique.daemon.flight import Flight
 from pratique.daemon.handing import Handing
+from pratique.daemon.origins import origin_facts
 from pratique.daemon.stacks import place_of
 from pratique.daemon.state import Known, State
 from pratique.errors import PratiqueError
@@ -164,7 +165,7 @@ class Flights:
             {
                 "id": flight.run.id,
                 "uid": flight.uid,
-                "user": user_name(flight.uid),
+                "user": host.user_name(flight.uid),
                 "command": list(flight.command),
                 "began": flight.began,
                 "processes": len(flight.pids),
@@ -186,7 +187,7 @@ class Flights:
         if past is not None:  # its processes are gone, what they did was not read yet
             self._adopt(event.run, {event.pid: None}, past)
             return self._live[event.run]
-        argv = event.exec.argv if event.exec else words_of(event.pid, "cmdline")
+        argv = event.exec.argv if event.exec else proc.words_of(event.pid, "cmdline")
         return self.begun(event.pid, event.run, argv)
 
     def _keep(self, flight: Flight) -> None:
@@ -203,7 +204,7 @@ class Flights:
         flight = Flight(
             number,
             first,
-            tuple(known.command) if known else words_of(first, "cmdline"),
+            tuple(known.command) if known else proc.words_of(first, "cmdline"),
             self.policy,
             self._backend.name,
             self.next_origin,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from pratique import host
+from pratique import host, proc
 from pratique.managers.base import DECIDING, Learned, Manager, Stopped
 from pratique.model import Event, Exec, Kind, Settlement
 from pratique.policy.model import Policy
@@ -312,7 +312,7 @@ class Run:
     def _note_environment(self, pid: int) -> None:
         """Now, for it is judged later, when the process may be gone."""
         if len(self._environments) < _MOST_COMMANDS:
-            held = attribution.environment_of(pid)
+            held = proc.environment_of(pid)
             self._environments[pid] = {key: held[key] for key in DECIDING if key in held}
 
     def _mixed(self, process: Process, name: str, image: Exec) -> None:
