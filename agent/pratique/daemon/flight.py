@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pratique import host, managers, proc
 from pratique.backends.base import Member
@@ -17,10 +17,11 @@ from pratique.proc import words_of
 from pratique.runs import joining
 from pratique.runs import report as reports
 from pratique.runs.attribution import Origin
-from pratique.runs.run import Run
+from pratique.runs.run import Given, Run
 from pratique.words import Action, Actor
 
-__all__ = ["GRACE", "Flight", "origin_facts", "words_of"]  # `first_runs` still asks for the last two here
+# `first_runs` still asks for the last two here.
+__all__ = ["GRACE", "Begun", "Flight", "origin_facts", "words_of"]
 
 GRACE = 2.0
 """Seconds that descendants have after the first process, as after a wrapped command."""
@@ -30,24 +31,32 @@ _LATE = "an earlier daemon did not hand this run over: what it saw after its las
 _UNTOLD = "taken over from an earlier daemon: what happened before is not in this report"
 
 
+class Begun(NamedTuple):
+    """How a run began, as far as it is known."""
+
+    number: int
+    first: int
+    """Its first process."""
+    argv: tuple[str, ...]
+    run_id: str | None = None
+    notes: tuple[str, ...] = ()
+
+
 class Flight:
     """A run that nobody wrapped, from its first event to the end of its last process."""
 
     def __init__(
         self,
-        number: int,
-        first: int,
-        argv: tuple[str, ...],
+        begun: Begun,
         policy: Policy,
         backend: str,
         next_origin: Callable[[], int],
         *,
-        run_id: str | None = None,
-        notes: tuple[str, ...] = (),
         record: bool = False,
     ) -> None:
         """`record`: keep its events, for the collector."""
-        self.number, self.first = number, first
+        self.number, self.first, self.command = begun.number, begun.first, begun.argv
+        self.notes = list(begun.notes)
         self.purls: tuple[str, ...] = ()
         """Fresh packages that act in it; none for an install."""
         self.installs: dict[int, Install] = {}
@@ -58,29 +67,23 @@ class Flight:
         """An earlier daemon saw its beginning."""
         self._before: dict[str, Any] | None = None
         """What earlier daemons told of it."""
-        self.uid = proc.owner_of(first) or 0
-        self.cwd, self.environment = proc.link_of(first, "cwd") or "/", proc.environment_of(first)
+        self.uid = proc.owner_of(self.first) or 0
+        self.cwd, self.environment = proc.link_of(self.first, "cwd") or "/", proc.environment_of(self.first)
         home = home_of(self.uid)
-        self.run = Run(
-            policy,
-            argv,
-            self.cwd,
-            self.environment,
-            backend,
-            managers.registry(),
-            run_id=run_id,
-            number=number,
+        given = Given(
+            run_id=begun.run_id,
+            number=self.number,
             homes=[home] if home else [],
             next_origin=next_origin,
             record=record,
             most_recorded=MOST_RECORDED,
         )
-        self.command = argv
-        self.notes = list(notes)
+        registry = managers.registry()
+        self.run = Run(policy, self.command, self.cwd, self.environment, backend, registry, given)
         self.began = time.time()
         self.refused = 0
         self.lost_before = 0
-        self.pids: set[int] = {first}
+        self.pids: set[int] = {self.first}
         self._exited: set[int] = set()
         self.first_ended: float | None = None
         self._status: int | None = None

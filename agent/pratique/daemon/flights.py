@@ -10,7 +10,7 @@ from pratique import host, proc, settling
 from pratique.backends.base import HostBackend
 from pratique.daemon import journal
 from pratique.daemon.first_runs import FirstRuns
-from pratique.daemon.flight import Flight
+from pratique.daemon.flight import Begun, Flight
 from pratique.daemon.handing import Handing
 from pratique.daemon.origins import origin_facts
 from pratique.daemon.stacks import place_of
@@ -140,18 +140,7 @@ class Flights:
         notes: tuple[str, ...] = (),
     ) -> Flight:
         """A run whose first process was labelled by hand."""
-        name = self._backend.name
-        flight = Flight(
-            number,
-            pid,
-            argv,
-            self.policy,
-            name,
-            self.next_origin,
-            run_id=run_id,
-            notes=notes,
-            record=self._recorded(),
-        )
+        flight = self._flight(Begun(number, pid, argv, run_id, notes))
         self._keep(flight)
         return flight
 
@@ -175,8 +164,9 @@ class Flights:
             for flight in self._live.values()
         ]
 
-    def _recorded(self) -> bool:
-        return self._handing is not None and self._handing.wanted()
+    def _flight(self, begun: Begun) -> Flight:
+        recorded = self._handing is not None and self._handing.wanted()
+        return Flight(begun, self.policy, self._backend.name, self.next_origin, record=recorded)
 
     def _begin(self, event: Event) -> Flight:
         self._jobs()  # one of them may be to take note of this very run
@@ -201,16 +191,8 @@ class Flights:
 
     def _adopt(self, number: int, members: Any, known: Known | None) -> None:
         first = min(members)
-        flight = Flight(
-            number,
-            first,
-            tuple(known.command) if known else proc.words_of(first, "cmdline"),
-            self.policy,
-            self._backend.name,
-            self.next_origin,
-            run_id=known.id if known else None,
-            record=self._recorded(),
-        )
+        argv = tuple(known.command) if known else proc.words_of(first, "cmdline")
+        flight = self._flight(Begun(number, first, argv, known.id if known else None))
         if known is not None:
             flight.began = known.started
         flight.adopt(members, self._state.origins(number), self._told(known.id) if known else None)
