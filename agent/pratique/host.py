@@ -117,6 +117,14 @@ def invoking_ids() -> tuple[int, int]:
     return os.getuid(), os.getgid()
 
 
+def user_name(uid: int) -> str:
+    """A user's name, or the number where the host knows none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def _is_address(text: str) -> bool:
     try:
         ip_address(text)

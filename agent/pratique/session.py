@@ -17,7 +17,7 @@ from pratique.managers.base import Pattern
 from pratique.model import Installed
 from pratique.policy import cache, sources
 from pratique.policy.model import Policy
-from pratique.runs.run import Run
+from pratique.runs.run import Given, Run
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 2.0
@@ -79,7 +79,7 @@ def guarded(request: Request, meanwhile: Callable[[], None]) -> Outcome:
         request.environment,
         backend.name,
         managers.registry(),
-        record=request.record,
+        Given(record=request.record),
     )
     watch = _Watch(request, policy, backend, run, meanwhile)
     try:

@@ -9,7 +9,7 @@ from pratique.model import Coverage, Event, Exec, Identity, Kind, Settlement
 from pratique.policy.model import Group, Policy, Row, Rule, Source
 from pratique.runs import report
 from pratique.runs.attribution import Origin
-from pratique.runs.run import Run, Settled
+from pratique.runs.run import Given, Run, Settled
 from pratique.words import Act, Action, Actor, Level, Quality, Stage
 
 HOME = "/home/dev"
@@ -117,11 +117,13 @@ def run(**more: Any) -> Run:
         more.pop("environment", {"HOME": HOME, "NPM_TOKEN": "canary-value"}),
         "hooks",
         MANAGERS,
-        clock=lambda: next(times, 1009.5),
-        run_id=more.pop("run_id", "01JD3KZ0000000000000000000"),
-        number=RUN,
-        homes=[HOME],
-        **more,
+        Given(
+            clock=lambda: next(times, 1009.5),
+            run_id=more.pop("run_id", "01JD3KZ0000000000000000000"),
+            number=RUN,
+            homes=[HOME],
+            **more,
+        ),
     )
 
 

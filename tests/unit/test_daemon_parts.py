@@ -20,7 +20,8 @@ from rich.console import Console
 from pratique.backends import numbers
 from pratique.cli import status, top
 from pratique.daemon import config, notify, peers, stack_reader, systemd, wire
-from pratique.daemon.flight import Flight, origin_facts, origin_of
+from pratique.daemon.flight import Begun, Flight
+from pratique.daemon.origins import origin_facts, origin_of
 from pratique.daemon.stacks import Stacks
 from pratique.daemon.state import Known, State
 from pratique.errors import ConfigError
@@ -187,7 +188,7 @@ def test_origins_survive_being_remembered() -> None:
 
 def test_a_refusal_told_after_the_exit_keeps_no_run_alive() -> None:
     """An opener that is looked at before it is refused may be told of when it is gone: the report need not wait."""
-    flight = Flight(1, 4_000_000, ("python",), standard(), "hooks", itertools.count(1).__next__)
+    flight = Flight(Begun(1, 4_000_000, ("python",)), standard(), "hooks", itertools.count(1).__next__)
     gone = Event(
         time=1.0,
         kind=Kind.EXIT,

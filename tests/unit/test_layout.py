@@ -25,6 +25,10 @@ UNWANTED = (
     "inspect",
     "subprocess",
     "tempfile",
+    # Of libbpf: what only `lsm` or a failure asks for.
+    "pratique.backends.libbpf.btf",
+    "pratique.backends.libbpf.explaining",
+    "pratique.backends.libbpf.programs",
 )
 
 # What the launcher may import before the guarded command starts, beside the line it comes in by.

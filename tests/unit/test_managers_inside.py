@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pratique.managers import registry
 from pratique.managers.node import preloads
-from pratique.runs.run import Run
+from pratique.runs.run import Given, Run
 from pratique.words import Action, Actor
 from unit import runs_sample as sample
 
@@ -137,9 +137,8 @@ def test_keyring_and_the_path(house: Path, tmp_path: Path) -> None:
 def test_the_manager_s_own_environment_counts(is_spared: bool) -> None:
     """As it was when the manager began, not that of the command above it; what was refused to it is not told."""
     rule = sample.Rule("mixed", "t", "low", "e", detect={"kind": "mixed", "actor": "manager"})
-    run = Run(
-        sample.policy(rule), ["sh"], "/mine", {}, "hooks", registry(), number=sample.RUN, homes=[sample.HOME]
-    )
+    given = Given(number=sample.RUN, homes=[sample.HOME])
+    run = Run(sample.policy(rule), ["sh"], "/mine", {}, "hooks", registry(), given)
     told = {**os.environ, "NODE_OPTIONS": "--require ./a.js"}
     waits = [sys.executable, "-c", "print(flush=True); input()"]
     with subprocess.Popen(waits, env=told, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as manager:

@@ -283,10 +283,9 @@ def test_what_was_not_recorded_is_a_gap(enrolled: Place) -> None:
     spool.close()
 
 
-def test_the_recording_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recording_is_bounded() -> None:
     """A storm of events does not take the memory of the guard."""
-    monkeypatch.setattr("pratique.runs.run._MOST_RECORDED", 3)
-    run = _recorded()
+    run = sample.refused(sample.started(sample.run(record=True, most_recorded=3)))
 
     assert len(run.recorded or ()) == 3
     assert run.unrecorded > 0

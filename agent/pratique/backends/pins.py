@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from ctypes import byref, c_size_t, c_uint32, c_void_p
 from pathlib import Path
 
-from pratique.backends import libbpf, syscalls
-from pratique.backends.libbpf import Link, Map
+from pratique.backends import syscalls
+from pratique.backends.libbpf import checked, last_errno, library, pin, pinned
+from pratique.backends.libbpf.maps import Map
+from pratique.backends.libbpf.objects import IterTask, Link
 from pratique.errors import GuardError
 
 _TRACE_ITER = 28
@@ -21,10 +23,6 @@ _MNT_DETACH = 2
 
 class _MapInfo(ctypes.Structure):
     _fields_ = (("type", c_uint32), ("id", c_uint32), ("key_size", c_uint32), ("value_size", c_uint32))
-
-
-class _IterTask(ctypes.Structure):
-    _fields_ = (("tid", c_uint32), ("pid", c_uint32), ("pid_fd", c_uint32), ("unused", c_uint32))
 
 
 class _LinkOptions(ctypes.Structure):
@@ -54,11 +52,11 @@ class Pins:
         try:
             self._folder.mkdir(mode=0o700)
             for name, kept in maps.items():
-                _pin(kept.fd, self._path("map", name))
+                pin(kept.fd, self._path("map", name))
             for name, link in links.items():
-                _pin(link.fd, self._path("link", name))
+                pin(link.fd, self._path("link", name))
             for name, program in programs.items():
-                _pin(program, self._path("program", name))
+                pin(program, self._path("program", name))
             (self._folder / "whole").mkdir()
         except OSError as error:
             unmount(self._top)
@@ -77,7 +75,7 @@ class Pins:
 
 
 class Kept:
-    """Pinned maps, links and programs, with the methods of `libbpf.Object` that a loaded one is asked for."""
+    """Pinned maps, links and programs, with the methods of `Object` that a loaded one is asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -92,9 +90,9 @@ class Kept:
 
     def attach(self, name: str) -> Link:
         """The link of a program that is in force already."""
-        pointer = libbpf.library().bpf_link__open(os.fsencode(_path(self._folder, "link", name)))
+        pointer = library().bpf_link__open(os.fsencode(_path(self._folder, "link", name)))
         if pointer is None:
-            raise OSError(libbpf.last_errno(), f"{name}: {os.strerror(libbpf.last_errno())}")
+            raise OSError(last_errno(), f"{name}: {os.strerror(last_errno())}")
         return Link(pointer)
 
     def attach_cgroup(self, name: str, _cgroup_fd: int) -> Link:
@@ -103,12 +101,10 @@ class Kept:
 
     def attach_task_iterator(self, name: str, pid: int) -> "RawLink":
         """Attach a pinned iterator program that walks one process only."""
-        task = _IterTask(pid=pid)
+        task = IterTask(pid=pid)
         options = _LinkOptions(ctypes.sizeof(_LinkOptions), 0, ctypes.addressof(task), ctypes.sizeof(task))
-        fd = libbpf.library().bpf_link_create(self.program_fd(name), 0, _TRACE_ITER, byref(options))
-        if fd < 0:
-            raise OSError(-fd, os.strerror(-fd))
-        return RawLink(fd)
+        program = self.program_fd(name)
+        return RawLink(checked(library().bpf_link_create(program, 0, _TRACE_ITER, byref(options))))
 
     def program_fd(self, name: str) -> int:
         """A pinned program, open until `close`."""
@@ -164,25 +160,17 @@ def _path(folder: Path, kind: str, name: str) -> Path:
     return folder / f"{kind}-{name.lstrip('.')}"  # a BPF file system takes no names with dots
 
 
-def _pin(fd: int, path: Path) -> None:
-    result = libbpf.library().bpf_obj_pin(fd, os.fsencode(path))
-    if result:
-        raise OSError(-result, os.strerror(-result))
-
-
 def _get(path: Path) -> int:
-    fd = int(libbpf.library().bpf_obj_get(os.fsencode(path)))
-    if fd < 0:
+    try:
+        return pinned(path)
+    except OSError as error:
         raise GuardError(
-            f"{path.name} cannot be taken up again: {os.strerror(-fd)}",
+            f"{path.name} cannot be taken up again: {error.strerror}",
             "pratique uninstall lets go of everything",
-        )
-    return fd
+        ) from error
 
 
 def _map(fd: int) -> Map:
     info, size = _MapInfo(), c_uint32(ctypes.sizeof(_MapInfo))
-    result = libbpf.library().bpf_obj_get_info_by_fd(fd, byref(info), byref(size))
-    if result:
-        raise OSError(-result, os.strerror(-result))
+    checked(library().bpf_obj_get_info_by_fd(fd, byref(info), byref(size)))
     return Map(fd, info.key_size, info.value_size)

@@ -1,31 +1,45 @@
 """One run in flight: what the daemon knows of it besides the `Run` itself."""
 
 import os
-import pwd
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from pratique import host, managers
+from pratique import host, managers, proc
 from pratique.backends.base import Member
 from pratique.daemon.config import home_of
 from pratique.daemon.handing import MOST_RECORDED
 from pratique.daemon.installed import Install
-from pratique.model import Event, Exec, Identity, Installed, Kind, Settlement
+from pratique.daemon.origins import origin_facts, origin_of
+from pratique.model import Event, Exec, Installed, Kind
 from pratique.policy.model import Policy
+from pratique.proc import words_of
 from pratique.runs import joining
 from pratique.runs import report as reports
 from pratique.runs.attribution import Origin
-from pratique.runs.run import Run
-from pratique.words import Action, Actor, Quality, Stage
+from pratique.runs.run import Given, Run
+from pratique.words import Action, Actor
+
+# `first_runs` still asks for the last two here.
+__all__ = ["GRACE", "Begun", "Flight", "origin_facts", "words_of"]
 
 GRACE = 2.0
 """Seconds that descendants have after the first process, as after a wrapped command."""
-_LONGEST = 1 << 20
 _SO_FAR = "the daemon handed over while this ran: what came after is not in this report"
 _JOINED = "one daemon handed this run over to another: what each of them saw is joined here"
 _LATE = "an earlier daemon did not hand this run over: what it saw after its last report is not in this one"
 _UNTOLD = "taken over from an earlier daemon: what happened before is not in this report"
+
+
+class Begun(NamedTuple):
+    """How a run began, as far as it is known."""
+
+    number: int
+    first: int
+    """Its first process."""
+    argv: tuple[str, ...]
+    run_id: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Flight:
@@ -33,19 +47,16 @@ class Flight:
 
     def __init__(
         self,
-        number: int,
-        first: int,
-        argv: tuple[str, ...],
+        begun: Begun,
         policy: Policy,
         backend: str,
         next_origin: Callable[[], int],
         *,
-        run_id: str | None = None,
-        notes: tuple[str, ...] = (),
         record: bool = False,
     ) -> None:
         """`record`: keep its events, for the collector."""
-        self.number, self.first = number, first
+        self.number, self.first, self.command = begun.number, begun.first, begun.argv
+        self.notes = list(begun.notes)
         self.purls: tuple[str, ...] = ()
         """Fresh packages that act in it; none for an install."""
         self.installs: dict[int, Install] = {}
@@ -56,29 +67,23 @@ class Flight:
         """An earlier daemon saw its beginning."""
         self._before: dict[str, Any] | None = None
         """What earlier daemons told of it."""
-        self.uid = _uid(first)
-        self.cwd, self.environment = _link(first, "cwd"), _environment(first)
+        self.uid = proc.owner_of(self.first) or 0
+        self.cwd, self.environment = proc.link_of(self.first, "cwd") or "/", proc.environment_of(self.first)
         home = home_of(self.uid)
-        self.run = Run(
-            policy,
-            argv,
-            self.cwd,
-            self.environment,
-            backend,
-            managers.registry(),
-            run_id=run_id,
-            number=number,
+        given = Given(
+            run_id=begun.run_id,
+            number=self.number,
             homes=[home] if home else [],
             next_origin=next_origin,
             record=record,
             most_recorded=MOST_RECORDED,
         )
-        self.command = argv
-        self.notes = list(notes)
+        registry = managers.registry()
+        self.run = Run(policy, self.command, self.cwd, self.environment, backend, registry, given)
         self.began = time.time()
         self.refused = 0
         self.lost_before = 0
-        self.pids: set[int] = {first}
+        self.pids: set[int] = {self.first}
         self._exited: set[int] = set()
         self.first_ended: float | None = None
         self._status: int | None = None
@@ -109,7 +114,7 @@ class Flight:
     def _note_install(self, event: Event) -> None:
         seen = event.exec
         if seen is not None and seen.argv and event.actor is Actor.MANAGER:
-            environment = self.environment if event.pid == self.first else _environment(event.pid)
+            environment = self.environment if event.pid == self.first else proc.environment_of(event.pid)
             self.installs[event.pid] = Install(seen.argv, seen.cwd, environment, host.stamped(event.time))
 
     def due(self) -> bool:
@@ -128,7 +133,7 @@ class Flight:
         notes = [*self.notes, *([_SO_FAR] if so_far else [])]
         ending = reports.Ending(coverage=coverage, notes=notes, installed=tuple(self.installed))
         told = reports.build(self.run.summary(), ending)
-        told["run"]["user"] = user_name(self.uid)
+        told["run"]["user"] = host.user_name(self.uid)
         return told if self._before is None else joining.joined(self._before, told)
 
     def adopt(
@@ -167,87 +172,22 @@ class Flight:
         return found
 
 
-def origin_facts(origin: Origin) -> dict[str, Any]:
-    """What is remembered of an origin over a restart."""
-    identity = origin.settlement.identity
-    return {
-        "pid": origin.pid,
-        "argv": list(origin.argv),
-        "cwd": origin.cwd,
-        "manager": origin.manager,
-        "actor": int(origin.settlement.actor),
-        "stage": int(origin.settlement.stage),
-        "identity": [int(identity.quality), *identity[1:]],
-    }
-
-
-def origin_of(number: int, facts: Mapping[str, Any]) -> Origin:
-    """The reverse of `origin_facts`."""
-    quality, purl, source, digest, direct, candidates = facts["identity"]
-    identity = Identity(Quality(quality), purl, source, digest, direct, tuple(candidates))
-    settlement = Settlement(Actor(facts["actor"]), Stage(facts["stage"]), identity, new_origin=True)
-    return Origin(number, facts["pid"], tuple(facts["argv"]), facts["cwd"], facts["manager"], settlement)
-
-
-def user_name(uid: int) -> str:
-    """The user's name, or the number where the host knows none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def words_of(pid: int, what: str) -> tuple[str, ...]:
-    """The words of `/proc/PID/cmdline` or `environ`; none when it is gone."""
-    try:
-        with open(f"/proc/{pid}/{what}", "rb") as file:  # noqa: PTH123
-            raw = file.read(_LONGEST)
-    except OSError:
-        return ()
-    return tuple(os.fsdecode(word) for word in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
-
-
 def _made_up(pid: int, argv: tuple[str, ...], member: Member) -> Event:
     """The exec that an earlier daemon saw; what a process made of its own command line meanwhile stays."""
-    seen = Exec(exe=_link(pid, "exe"), interp="", argv=argv, cwd=_link(pid, "cwd"))
+    seen = Exec(
+        exe=proc.link_of(pid, "exe") or "/", interp="", argv=argv, cwd=proc.link_of(pid, "cwd") or "/"
+    )
     return Event(
         time=time.time(),
         kind=Kind.EXEC,
         pid=pid,
-        ppid=_parent(pid),
+        ppid=proc.parent_of(pid),
         run=member.run,
         origin=member.origin,
         stage=member.stage,
         actor=member.actor,
         exec=seen,
     )
-
-
-def _parent(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-            return int(file.read().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def _environment(pid: int) -> dict[str, str]:
-    pairs = (word.partition("=") for word in words_of(pid, "environ"))
-    return {name: value for name, equals, value in pairs if equals}
-
-
-def _link(pid: int, name: str) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/{name}")  # noqa: PTH115
-    except OSError:
-        return "/"
-
-
-def _uid(pid: int) -> int:
-    try:
-        return os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116
-    except OSError:
-        return 0
 
 
 def _ended(status: int | None) -> tuple[int | None, int | None]:

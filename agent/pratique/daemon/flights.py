@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pratique import settling
+from pratique import host, proc, settling
 from pratique.backends.base import HostBackend
 from pratique.daemon import journal
 from pratique.daemon.first_runs import FirstRuns
-from pratique.daemon.flight import Flight, origin_facts, user_name, words_of
+from pratique.daemon.flight import Begun, Flight
 from pratique.daemon.handing import Handing
+from pratique.daemon.origins import origin_facts
 from pratique.daemon.stacks import place_of
 from pratique.daemon.state import Known, State
 from pratique.errors import PratiqueError
@@ -139,18 +140,7 @@ class Flights:
         notes: tuple[str, ...] = (),
     ) -> Flight:
         """A run whose first process was labelled by hand."""
-        name = self._backend.name
-        flight = Flight(
-            number,
-            pid,
-            argv,
-            self.policy,
-            name,
-            self.next_origin,
-            run_id=run_id,
-            notes=notes,
-            record=self._recorded(),
-        )
+        flight = self._flight(Begun(number, pid, argv, run_id, notes))
         self._keep(flight)
         return flight
 
@@ -164,7 +154,7 @@ class Flights:
             {
                 "id": flight.run.id,
                 "uid": flight.uid,
-                "user": user_name(flight.uid),
+                "user": host.user_name(flight.uid),
                 "command": list(flight.command),
                 "began": flight.began,
                 "processes": len(flight.pids),
@@ -174,8 +164,9 @@ class Flights:
             for flight in self._live.values()
         ]
 
-    def _recorded(self) -> bool:
-        return self._handing is not None and self._handing.wanted()
+    def _flight(self, begun: Begun) -> Flight:
+        recorded = self._handing is not None and self._handing.wanted()
+        return Flight(begun, self.policy, self._backend.name, self.next_origin, record=recorded)
 
     def _begin(self, event: Event) -> Flight:
         self._jobs()  # one of them may be to take note of this very run
@@ -186,7 +177,7 @@ class Flights:
         if past is not None:  # its processes are gone, what they did was not read yet
             self._adopt(event.run, {event.pid: None}, past)
             return self._live[event.run]
-        argv = event.exec.argv if event.exec else words_of(event.pid, "cmdline")
+        argv = event.exec.argv if event.exec else proc.words_of(event.pid, "cmdline")
         return self.begun(event.pid, event.run, argv)
 
     def _keep(self, flight: Flight) -> None:
@@ -200,16 +191,8 @@ class Flights:
 
     def _adopt(self, number: int, members: Any, known: Known | None) -> None:
         first = min(members)
-        flight = Flight(
-            number,
-            first,
-            tuple(known.command) if known else words_of(first, "cmdline"),
-            self.policy,
-            self._backend.name,
-            self.next_origin,
-            run_id=known.id if known else None,
-            record=self._recorded(),
-        )
+        argv = tuple(known.command) if known else proc.words_of(first, "cmdline")
+        flight = self._flight(Begun(number, first, argv, known.id if known else None))
         if known is not None:
             flight.began = known.started
         flight.adopt(members, self._state.origins(number), self._told(known.id) if known else None)

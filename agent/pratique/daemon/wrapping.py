@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pratique import proc
 from pratique.daemon import journal, wire
 from pratique.daemon.peers import Peer
 from pratique.runs import ulid
@@ -93,10 +94,9 @@ class Wrapping:
 def _child(peer: Peer, pid: object) -> int:
     """The asker's own child: nobody gets another's process into a run."""
     try:
-        with open(f"/proc/{int(str(pid))}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-            parent = int(file.read().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        parent = 0
-    if parent != peer.pid:
+        child = int(str(pid))
+    except ValueError:
+        child = 0
+    if child <= 0 or proc.parent_of(child) != peer.pid:
         raise wire.WireError("that process is not a child of who asks")
-    return int(str(pid))
+    return child

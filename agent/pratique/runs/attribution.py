@@ -1,16 +1,15 @@
 """Who a stopped process is: read it while it cannot change, and let the module of its manager judge."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from pratique import proc
 from pratique.managers import matching
 from pratique.managers.base import Context, Manager, Stopped
 from pratique.model import Event, Settlement
 from pratique.runs.tree import Image, Process
 from pratique.words import Actor, Stage
 
-_LIMIT = 1 << 20
 _TRUSTED = (Actor.MANAGER, Actor.HELPER)
 
 
@@ -38,13 +37,12 @@ class Sponsor(NamedTuple):
 
 def read_stopped(pid: int) -> Stopped:
     """Read a process stopped before its first instruction; `OSError` when it is gone or unreadable."""
-    proc = f"/proc/{pid}"
     return Stopped(
         pid=pid,
-        argv=_words(f"{proc}/cmdline"),
-        cwd=os.readlink(f"{proc}/cwd"),  # noqa: PTH115 -- a Path would not be the text we want
-        exe=os.readlink(f"{proc}/exe"),  # noqa: PTH115
-        environment=dict(_pairs(_words(f"{proc}/environ"))),
+        argv=proc.read_words(pid, "cmdline"),
+        cwd=proc.read_link(pid, "cwd"),
+        exe=proc.read_link(pid, "exe"),
+        environment=proc.read_environment(pid),
     )
 
 
@@ -125,29 +123,7 @@ def _stopped_parent(above: Sponsor) -> Stopped:
 
 def _as_stopped(process: Process, image: Image) -> Stopped:
     """A live manager: argv and cwd as they were at its exec, for npm overwrites its own title later."""
-    return Stopped(process.pid, image.argv, image.cwd, _link(process.pid, image), environment_of(process.pid))
-
-
-def _link(pid: int, image: Image) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115
-    except OSError:
-        return image.exe
-
-
-def environment_of(pid: int) -> dict[str, str]:
-    """With what it was started; nothing of a process that is gone."""
-    try:
-        return dict(_pairs(_words(f"/proc/{pid}/environ")))
-    except OSError:
-        return {}
-
-
-def _words(path: str) -> tuple[str, ...]:
-    with open(path, "rb") as file:  # noqa: PTH123 -- pathlib costs more than the read, and a process waits
-        raw = file.read(_LIMIT)
-    return tuple(os.fsdecode(word) for word in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
-
-
-def _pairs(words: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [(name, value) for name, equals, value in (word.partition("=") for word in words) if equals]
+    pid = process.pid
+    return Stopped(
+        pid, image.argv, image.cwd, proc.link_of(pid, "exe") or image.exe, proc.environment_of(pid)
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from pratique import host
+from pratique import host, proc
 from pratique.managers.base import DECIDING, Learned, Manager, Stopped
 from pratique.model import Event, Exec, Kind, Settlement
 from pratique.policy.model import Policy
@@ -80,6 +80,30 @@ class _End(NamedTuple):
     counts: Mapping[str, int]
 
 
+class Given(NamedTuple):
+    """What a run is told that it would otherwise make up, or find out on this host."""
+
+    clock: Callable[[], float] = time.time
+    run_id: str | None = None
+    number: int | None = None
+    homes: Sequence[str] | None = None
+    hosts: tuple[Learned, ...] | None = None
+    """Where its manager fetched from: of a replay."""
+    next_origin: Callable[[], int] | None = None
+    """Where a backend holds several runs at once, their origins share one row of numbers."""
+    record: bool = False
+    """Keep everything that comes in, in order, for a trace and for telemetry."""
+    most_recorded: int = _MOST_RECORDED
+
+    @property
+    def is_live(self) -> bool:
+        """Not a replay: what lies on this host says nothing of a run that was elsewhere."""
+        return self.hosts is None
+
+
+_NOTHING = Given()
+
+
 class Run:
     """One guarded command. `add` only appends; `settle` and `summary` judge what was added, in order."""
 
@@ -91,32 +115,20 @@ class Run:
         environment: Mapping[str, str],
         backend: str,
         managers: Mapping[str, Manager],
-        *,
-        clock: Callable[[], float] = time.time,
-        run_id: str | None = None,
-        number: int | None = None,
-        homes: Sequence[str] | None = None,
-        hosts: tuple[Learned, ...] | None = None,
-        record: bool = False,
-        next_origin: Callable[[], int] | None = None,
-        most_recorded: int | None = None,
+        given: Given = _NOTHING,
     ) -> None:
-        """`next_origin`: where a backend holds several runs at once, their origins share one row of numbers."""
-        self.policy = policy
-        self.managers = managers
+        self.policy, self.managers, self.environment = policy, managers, environment
+        self._command, self._cwd, self._backend = tuple(command), cwd, backend
+        self._given = given
+        self._clock = given.clock
+        self.began = given.clock()
+        self.id = given.run_id or ulid.make(self.began)
+        self.number = given.number or int.from_bytes(os.urandom(8)) | 1
+        self._homes = _homes(environment) if given.homes is None else tuple(given.homes)
+        self._learned = given.hosts
+        self.recorded: list[Event | Settled] | None = [] if given.record else None
         self.written_by_package: Callable[[str], bool] = lambda _path: True
         """Until a backend can say, no file proves anything."""
-        self._clock = clock
-        self._next_origin = next_origin or (lambda: max(self._origins, default=0) + 1)
-        self.began = clock()
-        self.id = run_id or ulid.make(self.began)
-        self.number = number or int.from_bytes(os.urandom(8)) | 1
-        self._command, self._cwd, self._backend = tuple(command), cwd, backend
-        self.environment = environment
-        self._homes = _homes(environment) if homes is None else tuple(homes)
-        self._most_recorded = most_recorded or _MOST_RECORDED
-        self.recorded: list[Event | Settled] | None = [] if record else None
-        """With `record`: everything that came in, in order, for a trace and for telemetry."""
         self.unrecorded = 0
         """What came in after the recording was full."""
         self._setup_seconds: float | None = None
@@ -132,9 +144,6 @@ class Run:
         """What managers were started with that are not judged yet."""
         self._inside: set[str] = set()
         """Files that managers load into themselves, and that are told, or need not be."""
-        self._learned = hosts
-        self._is_live = hosts is None
-        """Not a replay: what lies on this host says nothing of a run that was elsewhere."""
         self._guarded = False
         self._tally = Tally()
 
@@ -149,7 +158,7 @@ class Run:
         """Take an event in: an append, judged with its batch."""
         self._queue.append(event)
         self._keep(event)
-        if event.kind is Kind.EXEC and event.actor is Actor.MANAGER and self._is_live:
+        if event.kind is Kind.EXEC and event.actor is Actor.MANAGER and self._given.is_live:
             self._note_environment(event.pid)
         if len(self._queue) >= _BATCH:
             self._judge()
@@ -306,13 +315,13 @@ class Run:
             return
         if self._manager is None:
             self._manager = (name, argv)
-        if self._is_live:
+        if self._given.is_live:
             self._mixed(process, name, image)
 
     def _note_environment(self, pid: int) -> None:
         """Now, for it is judged later, when the process may be gone."""
         if len(self._environments) < _MOST_COMMANDS:
-            held = attribution.environment_of(pid)
+            held = proc.environment_of(pid)
             self._environments[pid] = {key: held[key] for key in DECIDING if key in held}
 
     def _mixed(self, process: Process, name: str, image: Exec) -> None:
@@ -346,7 +355,7 @@ class Run:
     def _keep(self, item: "Event | Settled") -> None:
         if self.recorded is None:
             return
-        if len(self.recorded) < self._most_recorded:
+        if len(self.recorded) < self._given.most_recorded:
             self.recorded.append(item)
         else:
             self.unrecorded += 1
@@ -354,7 +363,8 @@ class Run:
     def _origin_number(self, settlement: Settlement, event: Event) -> int:
         begins = settlement.actor in (Actor.PROJECT, Actor.PACKAGE)
         if begins and (settlement.new_origin or not event.origin):
-            return self._next_origin()
+            shared = self._given.next_origin
+            return shared() if shared else max(self._origins, default=0) + 1
         return event.origin
 
     def _begin_origin(

@@ -18,7 +18,7 @@ from pratique.policy.model import Policy
 from pratique.runs import redact
 from pratique.runs.attribution import Origin
 from pratique.runs.report import Ending
-from pratique.runs.run import Run, Settled, Summary
+from pratique.runs.run import Given, Run, Settled, Summary
 from pratique.runs.store import ReportFile
 from pratique.words import Act, Action, Actor, Level, Quality, Stage
 
@@ -68,6 +68,13 @@ def replay(trace: Trace, policy: Policy, managers: Mapping[str, Manager]) -> tup
     """Put a trace through the rules of `policy`: what they would say of the same acts today."""
     header = trace.header
     times = iter([header["started"]])
+    given = Given(
+        clock=lambda: next(times, header["ended"]),
+        run_id=header["run"],
+        number=header["number"],
+        homes=header["homes"],
+        hosts=tuple(Learned(*each) for each in header.get("hosts", ())),
+    )
     run = Run(
         policy,
         header["command"],
@@ -75,11 +82,7 @@ def replay(trace: Trace, policy: Policy, managers: Mapping[str, Manager]) -> tup
         dict.fromkeys(header["environment"], ""),
         header["backend"],
         managers,
-        clock=lambda: next(times, header["ended"]),
-        run_id=header["run"],
-        number=header["number"],
-        homes=header["homes"],
-        hosts=tuple(Learned(*each) for each in header.get("hosts", ())),
+        given,
     )
     by_number = {origin.number: origin for origin in trace.origins}
     for item in trace.items:

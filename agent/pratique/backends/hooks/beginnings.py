@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pratique.backends.hooks.mirrors import CBeginnings
 from pratique.backends.hooks.tables import u32
-from pratique.backends.libbpf import Map
+from pratique.backends.libbpf.maps import Map
 
 _GIVEN = 1 << 31
 

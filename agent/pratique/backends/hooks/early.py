@@ -7,7 +7,7 @@ import contextlib
 import threading
 
 from pratique import host, resources
-from pratique.backends import libbpf
+from pratique.backends.libbpf.objects import Object
 
 LABEL_SLOTS = 65536
 RING_BYTES = 16 << 20
@@ -16,12 +16,12 @@ RING_BYTES = 16 << 20
 CALLS, BEGIN = "on_return", "on_begin"
 
 
-def open_object(label_slots: int, ring_bytes: int, *, lasting: bool) -> libbpf.Object:
+def open_object(label_slots: int, ring_bytes: int, *, lasting: bool) -> Object:
     """The programs, opened with maps of these sizes and not yet loaded.
 
     Unless they are to last, without those that only a whole host needs at once: a third of what the kernel verifies.
     """
-    opened = libbpf.Object(resources.probes() / "hooks.bpf.o")
+    opened = Object(resources.probes() / "hooks.bpf.o")
     for name in () if lasting else (CALLS, BEGIN):
         opened.leave_out(name)
     opened.resize("labels", label_slots)
@@ -33,11 +33,11 @@ class _Loading:
     """One load in a thread; a failure is dropped here and met again, with its reason, by whoever needs it."""
 
     def __init__(self) -> None:
-        self._loaded: libbpf.Object | None = None
+        self._loaded: Object | None = None
         self._thread = threading.Thread(target=self._load, name="pratique-load", daemon=True)
         self._thread.start()
 
-    def take(self) -> libbpf.Object | None:
+    def take(self) -> Object | None:
         self._thread.join()
         taken, self._loaded = self._loaded, None
         return taken
@@ -71,7 +71,7 @@ def _other_backend() -> bool:
     return False
 
 
-def take(label_slots: int, ring_bytes: int) -> libbpf.Object | None:
+def take(label_slots: int, ring_bytes: int) -> Object | None:
     """What was loaded in the background, if it was begun, went well, and has these sizes."""
     if not _under_way:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from pratique.backends.hooks.mirrors import CInodeKey, CNamedKey
 from pratique.backends.hooks.records import InodeKey
-from pratique.backends.libbpf import Link, read_iterator
+from pratique.backends.libbpf.objects import Link, read_iterator
 
 _BATCH = 128
 _FD = CNamedKey.fd.offset

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pratique import host
-from pratique.backends import libbpf
 from pratique.backends.hooks import early
 from pratique.backends.hooks.cgroup import open_root
 from pratique.backends.hooks.keys import Keys
@@ -15,6 +14,9 @@ from pratique.backends.hooks.records import InodeKey
 from pratique.backends.hooks.syscalls import watches
 from pratique.backends.hooks.tables import Tables, u32
 from pratique.backends.hooks.tokens import tokens
+from pratique.backends.libbpf import library
+from pratique.backends.libbpf.maps import Ring
+from pratique.backends.libbpf.objects import Link, Object
 from pratique.backends.pins import Kept, Pins
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
@@ -56,12 +58,12 @@ class Loaded:
         """With `pins`: taken up from there if an earlier agent kept them, and kept there."""
         self._plan, self._patterns = plan, patterns
         self._label_slots, self._ring_bytes = label_slots, ring_bytes
-        self._links: dict[str, libbpf.Link] = {}
+        self._links: dict[str, Link] = {}
         self._ipc: dict[InodeKey, str] = {}
         self._guarded: dict[bytes, bytes] = {}
         self._pins = pins
-        self._object: libbpf.Object | Kept | None = None
-        self._ring: libbpf.Ring | None = None
+        self._object: Object | Kept | None = None
+        self._ring: Ring | None = None
         self.also_held: Callable[[int], None] = lambda fd: None
         """Told the descriptor of a program that is attached in mid-run, for whoever must outlive the agent."""
 
@@ -118,7 +120,7 @@ class Loaded:
         return self._ring.epoll_fd
 
     @property
-    def _loaded(self) -> libbpf.Object | Kept:
+    def _loaded(self) -> Object | Kept:
         if self._object is None:
             raise RuntimeError("load() comes first")
         return self._object
@@ -133,7 +135,7 @@ class Loaded:
             links = {name: link for name, link in self._links.items() if name != KEYS}
             self._pins.keep(maps, links, {name: self._program(name) for name in self.kept_programs})
 
-    def _load(self) -> libbpf.Object | Kept:
+    def _load(self) -> Object | Kept:
         if self._pins is not None and self._pins.held():
             return self._pins.open()
         taken = None if self._pins else early.take(self._label_slots, self._ring_bytes)
@@ -144,13 +146,15 @@ class Loaded:
             loaded.load()
         except OSError as error:
             loaded.close()
-            raise _refused(error, libbpf.explain(lambda: self._open().load())) from error
+            from pratique.backends.libbpf.explaining import explain  # noqa: PLC0415 (only after a refusal)
+
+            raise _refused(error, explain(lambda: self._open().load())) from error
         return loaded
 
-    def _open(self) -> libbpf.Object:
+    def _open(self) -> Object:
         return early.open_object(self._label_slots, self._ring_bytes, lasting=self._pins is not None)
 
-    def _attach_later(self, name: str) -> libbpf.Link:
+    def _attach_later(self, name: str) -> Link:
         """Load and attach a program that was left out, on the maps there are."""
         if isinstance(self._loaded, Kept):
             return self._loaded.attach(name)
@@ -164,7 +168,7 @@ class Loaded:
     def _fill(self) -> None:
         loaded = self._loaded
         self._labels = loaded.map("labels")
-        self._lookup = libbpf.library().bpf_map_lookup_elem
+        self._lookup = library().bpf_map_lookup_elem
         words = tokens(self._patterns)
         loaded.map("tokens").update_all({key: mask.to_bytes(8, "little") for key, mask in words.items()})
         calls = {u32(number): watch for number, watch in watches().items()}
@@ -172,7 +176,7 @@ class Loaded:
         self._tables = Tables(loaded)
         self._guarded = dict.fromkeys(loaded.map("guarded"), b"")
         self._tables.put(self._plan)
-        self._ring = libbpf.Ring(loaded.map("ring"))
+        self._ring = Ring(loaded.map("ring"))
         self._links[KEYS] = loaded.attach_task_iterator(KEYS, os.getpid())
         self.keys = Keys(self._links[KEYS])
 

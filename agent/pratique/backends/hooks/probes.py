@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from ctypes import byref, c_uint32
 
-from pratique.backends import libbpf, numbers
+from pratique.backends import numbers
 from pratique.backends.base import Losses
 from pratique.backends.hooks import early, mirrors, records
 from pratique.backends.hooks.beginnings import Beginnings
@@ -17,6 +17,7 @@ from pratique.backends.hooks.named import Named
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.hooks.records import Label, LostLabelRecord, Record
 from pratique.backends.hooks.tables import u32
+from pratique.backends.libbpf.maps import ANY, EXIST
 from pratique.backends.pins import Pins
 from pratique.errors import GuardError
 from pratique.managers.base import Pattern
@@ -73,7 +74,7 @@ class Probes(Named):
         if self.watches_calls and actor in _FRESH and CALLS not in self._links:
             self._watch_calls()
         label = CLabel(self._run if run is None else run, origin, stage, actor, flags)
-        return self._labels.update(u32(pid), bytes(label), libbpf.EXIST if must_exist else libbpf.ANY)
+        return self._labels.update(u32(pid), bytes(label), EXIST if must_exist else ANY)
 
     def label_of(self, pid: int) -> Label | None:
         """The label of process `pid`. Cheap and safe from any thread: fanotify answers wait for it."""

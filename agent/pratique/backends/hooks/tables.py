@@ -22,7 +22,7 @@ from pratique.backends.hooks.mirrors import (
     CPortKey,
 )
 from pratique.backends.hooks.plan import Cell, Plan
-from pratique.backends.libbpf import Object
+from pratique.backends.libbpf.objects import Object
 from pratique.backends.pins import Kept
 from pratique.words import Action
 

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pratique import host
+from pratique import host, proc
 from pratique.backends.hooks import records, syscalls
 from pratique.backends.hooks.plan import Plan
 from pratique.model import Event, Exec, Kind
@@ -63,7 +63,7 @@ def _exec(record: records.ExecRecord, plan: Plan) -> dict[str, Any]:
         exe=record.filename,
         interp=record.interp,
         argv=record.argv,
-        cwd=_link(f"/proc/{record.head.pid}/cwd") or "",
+        cwd=proc.link_of(record.head.pid, "cwd") or "",
         truncated=record.truncated or record.unread,
         pending=record.pending,
     )
@@ -140,16 +140,8 @@ def _absolute(pid: int, dirfd: int, path: str) -> str:
     """Make a relative path readable as long as its author lives: evidence, so a wrong guess refuses nothing."""
     if path.startswith("/"):
         return path
-    base = _link(f"/proc/{pid}/cwd" if dirfd == _AT_FDCWD else f"/proc/{pid}/fd/{dirfd}")
+    base = proc.link_of(pid, "cwd" if dirfd == _AT_FDCWD else f"fd/{dirfd}")
     return path if base is None else os.path.normpath(f"{base}/{path}")
-
-
-def _link(path: str) -> str | None:
-    """What a link of /proc names now: exact for a stopped process, soon after the act for others."""
-    try:
-        return os.readlink(path)  # noqa: PTH115
-    except OSError:
-        return None
 
 
 _BUILDERS: dict[type, Callable[[Any, Plan], dict[str, Any]]] = {

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from pratique.backends.hooks.mirrors import CInodeKey
 from pratique.backends.hooks.records import InodeKey
-from pratique.backends.libbpf import Map
+from pratique.backends.libbpf.maps import Map
 from pratique.backends.lsm.mirrors import (
     GLOB_KEPT,
     GLOBS_MAX,

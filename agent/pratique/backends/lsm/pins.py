@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from pratique import proc
 from pratique.backends import libbpf
 from pratique.backends.hooks.guardian import pids
 from pratique.errors import GuardError
@@ -19,7 +20,7 @@ _END_SECONDS = 5.0
 
 def folder() -> Path:
     """A new folder for the pins of this process; `GuardError` where there is no BPF file system."""
-    made = ROOT / f"{_PREFIX}{os.getpid()}-{_started(os.getpid())}"
+    made = ROOT / f"{_PREFIX}{os.getpid()}-{proc.began(os.getpid())}"
     try:
         made.mkdir(mode=0o700)
     except OSError as error:
@@ -43,7 +44,7 @@ def abandoned() -> Iterator[Path]:
     with contextlib.suppress(OSError):
         for path in sorted(ROOT.glob(f"{_PREFIX}*-*")):
             pid, _, started = path.name.removeprefix(_PREFIX).partition("-")
-            if not pid.isdigit() or _started(int(pid)) != started:
+            if not pid.isdigit() or proc.began(int(pid)) != started:
                 yield path
 
 
@@ -94,12 +95,3 @@ def _end(labelled: Callable[[], list[int]]) -> list[int]:
                 ended[pid] = None
         time.sleep(0.02)
     return list(ended)
-
-
-def _started(pid: int) -> str:
-    """When a process was started, in clock ticks: with it a number is that process and no later one."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[19]

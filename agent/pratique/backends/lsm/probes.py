@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pratique import resources
-from pratique.backends import libbpf
 from pratique.backends.base import Losses
 from pratique.backends.hooks import early, probes
 from pratique.backends.hooks.loaded import BEGIN, KEYS
 from pratique.backends.hooks.plan import Plan
+from pratique.backends.libbpf import programs
+from pratique.backends.libbpf.btf import KernelTypes
+from pratique.backends.libbpf.maps import Map
+from pratique.backends.libbpf.objects import Object
 from pratique.backends.lsm.mirrors import CSettings
 from pratique.backends.lsm.programs import ELSEWHERE, OBJECTS, PROGRAMS, fitting
 from pratique.backends.pins import Kept, Pins
@@ -41,7 +44,7 @@ class Probes(probes.Probes):
         """`only`: the hooks to answer; all of them if none are named."""
         super().__init__(plan, run, patterns, label_slots=label_slots, ring_bytes=ring_bytes, pins=pins)
         self._attachment = attachment
-        types = libbpf.KernelTypes()
+        types = KernelTypes()
         try:
             found = fitting(attachment, types)
             self._fitting = [program.name for program in found if not only or program.hook in only]
@@ -57,18 +60,18 @@ class Probes(probes.Probes):
         """Say who the agent is, and whether what a wrapped run refuses without a rule is refused."""
         self.table("settings").update(bytes(4), bytes(CSettings(os.getpid(), confine)))
 
-    def table(self, name: str) -> libbpf.Map:
+    def table(self, name: str) -> Map:
         """A map of the loaded object."""
         return self._loaded.map(name)
 
     def verified(self) -> dict[str, int]:
         """Instructions that the kernel followed, by program."""
-        return {name: libbpf.verified(self._program(name)) for name in self.tracing}
+        return {name: programs.verified(self._program(name)) for name in self.tracing}
 
     def losses(self) -> Losses:
         """What this run lost so far; an answer that was passed over is a loss like an unread argument."""
         lost = super().losses()
-        missed = sum(libbpf.missed(self._program(name)) for name in self.tracing)
+        missed = sum(programs.missed(self._program(name)) for name in self.tracing)
         return Losses(lost.ring, lost.labels, lost.reads + missed)
 
     def pin(self, folder: Path) -> None:
@@ -78,7 +81,7 @@ class Probes(probes.Probes):
                 link.pin(folder / name)
         self._labels.pin(folder / "labels")
 
-    def _load(self) -> libbpf.Object | Kept:
+    def _load(self) -> Object | Kept:
         if self._pins is not None and self._pins.held():
             return self._pins.open()
         opened = self._open()
@@ -86,13 +89,15 @@ class Probes(probes.Probes):
             opened.load()
         except OSError as error:
             opened.close()
-            log = libbpf.explain(lambda: self._open().load())
+            from pratique.backends.libbpf.explaining import explain  # noqa: PLC0415 (only after a refusal)
+
+            log = explain(lambda: self._open().load())
             what = f"the kernel refused the {self._attachment} programs ({error.strerror})"
             raise GuardError(f"{what}\n{log}".rstrip()) from error
         return opened
 
-    def _open(self) -> libbpf.Object:
-        opened = libbpf.Object(resources.probes() / OBJECTS[self._attachment])
+    def _open(self) -> Object:
+        opened = Object(resources.probes() / OBJECTS[self._attachment])
         opened.resize("labels", self._label_slots)
         opened.resize("ring", self._ring_bytes)
         for program in PROGRAMS:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pratique.backends.libbpf import KernelTypes
+from pratique.backends.libbpf.btf import KernelTypes
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from pratique import proc
 from pratique.backends import syscalls
 from pratique.backends.rootless.answers import GO_ON, Answer, Fail
 from pratique.backends.rootless.judge import Judge
@@ -187,10 +188,8 @@ def _seen(task: Task, started: Started, path: str) -> Exec:
     argv: tuple[str, ...] = ()
     cwd = ""
     with suppress(OSError):
-        with open(f"/proc/{task.pid}/cmdline", "rb") as file:  # noqa: PTH123
-            raw = file.read(_MOST_CMDLINE)
-        argv = tuple(os.fsdecode(word) for word in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
-        cwd = os.readlink(f"/proc/{task.pid}/cwd")  # noqa: PTH115
+        argv = proc.read_words(task.pid, "cmdline", _MOST_CMDLINE)
+        cwd = proc.read_link(task.pid, "cwd")
     return Exec(exe=started.path, interp=path, argv=argv, cwd=cwd)
 
 

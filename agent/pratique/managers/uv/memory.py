@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pratique import proc
 from pratique.managers.base import Context
 from pratique.managers.pip.arguments import Arguments, Wanted, gather, is_path, local_path, name_of
 from pratique.managers.pip.project import inode
@@ -90,10 +91,8 @@ def _tool(word: str) -> str:
 
 def user_of(pid: int) -> int:
     """Who runs a process."""
-    try:
-        return Path(f"/proc/{pid}").stat().st_uid
-    except OSError:
-        return os.getuid()
+    owner = proc.owner_of(pid)
+    return os.getuid() if owner is None else owner
 
 
 def _read(context: Context) -> Request:
