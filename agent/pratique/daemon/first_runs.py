@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from pratique import managers
 from pratique.backends.base import FreshOpened, FreshTree, HostBackend
 from pratique.daemon import installed, journal
-from pratique.daemon.flight import Flight, origin_facts, words_of
+from pratique.daemon.flight import Flight
 from pratique.daemon.installed import Install
+from pratique.daemon.origins import origin_facts
 from pratique.daemon.state import Package, State
 from pratique.model import Event, Identity, Kind, Settlement
 from pratique.policy import allows
 from pratique.policy.model import BLOCKED
+from pratique.proc import words_of
 from pratique.runs.attribution import Origin
 from pratique.words import Act, Action, Actor, Level, Quality, Stage
 

@@ -10,7 +10,7 @@ from pratique.backends.base import Member
 from pratique.daemon.config import home_of
 from pratique.daemon.handing import MOST_RECORDED
 from pratique.daemon.installed import Install
-from pratique.daemon.origins import origin_facts, origin_of
+from pratique.daemon.origins import origin_of
 from pratique.model import Event, Exec, Installed, Kind
 from pratique.policy.model import Policy
 from pratique.proc import words_of
@@ -19,9 +19,6 @@ from pratique.runs import report as reports
 from pratique.runs.attribution import Origin
 from pratique.runs.run import Given, Run
 from pratique.words import Action, Actor
-
-# `first_runs` still asks for the last two here.
-__all__ = ["GRACE", "Begun", "Flight", "origin_facts", "words_of"]
 
 GRACE = 2.0
 """Seconds that descendants have after the first process, as after a wrapped command."""

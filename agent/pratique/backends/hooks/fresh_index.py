@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from pratique import proc
 from pratique.backends.hooks.objects import Claim, Claims, Key
 from pratique.words import Act
 
@@ -125,7 +126,7 @@ class Earlier:
 
     def note(self, pid: int, purls: Iterable[str]) -> None:
         """The process opened these, too."""
-        began = _began(pid)
+        began = proc.began(pid)
         kept = self._of.get(pid)
         if kept is None or kept[0] != began:  # a pid may be given again
             kept = self._of[pid] = (began, set())
@@ -137,7 +138,7 @@ class Earlier:
     def take(self, pid: int) -> set[str]:
         """What is known of the process, which is forgotten."""
         began, purls = self._of.pop(pid, ("", set()))
-        return purls if purls and began == _began(pid) else set()
+        return purls if purls and began == proc.began(pid) else set()
 
 
 def runs_code(pid: int, path: str) -> bool:
@@ -165,12 +166,3 @@ def _leads_to(path: str, key: Key) -> bool:
 
 def _tail(folder: str) -> str:
     return "/".join(folder.rsplit("/", 2)[-2:])
-
-
-def _began(pid: int) -> str:
-    """When the process began, in ticks since the kernel did; empty when it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123 (as above)
-            return stat.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
