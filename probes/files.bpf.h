@@ -253,6 +253,7 @@ static __always_inline void opened_for_writing(const struct label *label, const 
 }
 
 static __always_inline void opened_in_proc(const struct label *label, struct file *file);
+static __always_inline bool refused_in_proc(const struct label *label, const struct call *call, long ret);
 
 /* What says whether an open matters: most do not, so this is read of each. */
 struct opened_file {
@@ -305,7 +306,7 @@ static __always_inline void open_returned(const struct label *label, const struc
 			opened(label, call, file);
 		return;
 	}
-	if (!refusal(ret))
+	if (!refusal(ret) || refused_in_proc(label, call, ret))
 		return;
 	flags = open_flags(call);
 	if (flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC))

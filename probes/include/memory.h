@@ -20,6 +20,9 @@ struct memory_record {
 	struct record head;
 	__u32 victim;
 	__u32 how;
+	/* who asked, where a file that was refused might not have been that user's anyway; else 0 */
+	__u32 user;
+	__u32 reserved;
 };
 
 #endif

@@ -88,8 +88,8 @@ def work_broken(played: Played) -> Iterator[str]:
 def thefts_broken(played: Played) -> Iterator[str]:
     """Yield each theft that did not happen though it must, or happened though it must not."""
     for theft in played.scenario.theft:
-        if played.enforced and played.backend in theft.despite:
-            continue  # killed after the act, or only seen: whether it got that far is a race
+        if played.enforced and (played.backend in theft.despite or theft.unheld(played.backend)):
+            continue  # killed after the act, or only seen, or not even that: whether it got that far is a race
         happens = not played.enforced or (theft.strict and played.guard == ENFORCE)
         # The guard ends survivors in every mode: only the positive control must show one.
         happens = happens and (theft.alive is None or played.guard == OFF)

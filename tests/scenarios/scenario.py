@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from pratique.backends import syscalls
 from pratique.backends.rootless.capability import TIER
 
 FOLDER = Path(__file__).parent
@@ -97,6 +98,12 @@ class Theft:
     """Only the profile `strict` refuses it; `standard` records it, and it happens."""
     despite: tuple[str, ...] = ()
     """Backends that see or kill but cannot surely prevent this one (coverage `killed-after` or `seen`)."""
+    landlock: Mapping[str, int] = field(default_factory=dict)
+    """Backends that prevent this one by Landlock alone, and the version of it that can."""
+
+    def unheld(self, backend: str) -> bool:
+        """Whether this kernel lacks what the backend would prevent it with (coverage says `blind`)."""
+        return self.landlock.get(backend, 0) > syscalls.landlock_abi()
 
 
 @dataclass(frozen=True, slots=True)

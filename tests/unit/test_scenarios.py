@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pratique.backends import syscalls
 from scenarios import page
 from scenarios.mutants import BLIND, OF_MANAGERS, default_rules, spoken_for
 from scenarios.replays import replay, replays
@@ -76,6 +77,16 @@ def test_other_backends_owe_the_same_or_better() -> None:
 
     assert rename.expected("hooks") != rename.expected("lsm")
     assert getattr(rename.expected("lsm"), "actions", None) == {"killed", "denied"}
+
+
+@pytest.mark.parametrize(("version", "backend", "unheld"), [(5, "hooks", 1), (5, "lsm", 0), (6, "hooks", 0)])
+def test_a_theft_may_need_a_newer_landlock(
+    monkeypatch: pytest.MonkeyPatch, version: int, backend: str, unheld: int
+) -> None:
+    """Only of the backend that has nothing else, and only in the kernels that lack it."""
+    monkeypatch.setattr(syscalls, "landlock_abi", lambda: version)
+
+    assert [theft.unheld(backend) for theft in load("O13").theft].count(True) == unheld
 
 
 def test_strict_owes_what_standard_records() -> None:

@@ -20,7 +20,7 @@ from pratique.backends.lsm.backend import LsmBackend
 from pratique.model import Event
 from pratique.policy.model import Policy
 from pratique.words import Level
-from scenarios.checks import Played
+from scenarios.checks import Played, happened
 from scenarios.replaying import broken, guarded, play, shipped
 from scenarios.replays import Replay, replays
 from scenarios.staged import staged
@@ -113,7 +113,9 @@ def _blamed(played: Played) -> list[str]:
 
 
 def _level(played: Played) -> str:
-    """The weakest answer to what was refused; `clean` where nothing was to be."""
+    """The weakest answer to what was to be refused; `clean` where nothing was."""
+    if any(each.unheld(played.backend) and happened(each, played) for each in played.scenario.theft):
+        return Level.BLIND.word
     levels = [str(each["level"]) for each in _refusals(played)]
     if levels:
         return max(levels, key=_LEVELS.index)

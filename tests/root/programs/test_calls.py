@@ -15,9 +15,14 @@ import pytest
 
 from lab.probed import NUMBER, PLAN, RUN, labelled, libc, of
 from pratique import resources
+from pratique.backends import landlock, syscalls
+from pratique.backends.hooks import translate
 from pratique.backends.hooks.probes import Probes
 from pratique.backends.hooks.records import FileRecord, IpcRecord, MemoryRecord
-from pratique.words import Act, Actor, Level
+from pratique.words import Act, Action, Actor, Level
+
+_USER = 61_234
+"""Nobody else's."""
 
 
 @pytest.mark.parametrize(
@@ -240,3 +245,92 @@ def test_others_memory_costs_the_life(probes: Probes, reach: Callable[[int], int
     assert record.head.group == NUMBER["proc.outside"]
     assert labelled(probes, inside) == 0
     assert labelled(probes, lambda: len(Path("/proc/self/environ").read_bytes()) and 0) == 0
+
+
+def refused(reach: Callable[[], object], user: int = 0, *, domain: bool = True) -> Callable[[], int]:
+    """Work of `user`, in the Landlock domain of a wrapped run; it ends well where the reach is refused."""
+    ruleset = landlock.domain()[0] if domain else None
+
+    def work() -> int:
+        if ruleset is not None:
+            syscalls.landlock_restrict(ruleset)
+        os.setuid(user)
+        try:
+            reach()
+        except PermissionError:
+            return 0
+        return 50
+
+    return work
+
+
+def told(probes: Probes) -> list[tuple[object, Action, Level | None]]:
+    """Whose memory the findings are about, and what came of it."""
+    events = [translate.event(record, PLAN) for record in of(MemoryRecord, probes.read(0.1))]
+    return [(event.target["pid"], event.action, event.level) for event in events if event]
+
+
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR])
+@pytest.mark.parametrize(
+    ("path", "count"), [("/proc/{0}/mem", 1), ("/proc/{0}/task/{0}/mem", 1), ("/proc/{0}/root/mem", 0)]
+)
+def test_memory_that_landlock_refuses_is_told(probes: Probes, path: str, count: int, flags: int) -> None:
+    """The layer refuses before there is a file: by the path it is told all the same who tried what."""
+    with subprocess.Popen(["sleep", "30"]) as victim:
+        status = labelled(probes, refused(lambda: os.open(path.format(victim.pid), flags)))
+        found = told(probes)
+        victim.kill()
+
+    assert status == 0
+    assert found == [(victim.pid, Action.DENY, Level.ENFORCED)] * count
+
+
+def test_a_refusal_is_told_where_permissions_would_have_let_it_through(probes: Probes) -> None:
+    """The user's own process: without the layer its open succeeds, and costs the life. Another user's: never."""
+    with (
+        subprocess.Popen(["sleep", "30"], user=_USER) as own,
+        subprocess.Popen(["sleep", "30"]) as other,
+    ):
+        for pid, domain in ((own.pid, False), (own.pid, True), (other.pid, True), (other.pid, False)):
+            labelled(probes, refused(Path(f"/proc/{pid}/environ").read_bytes, _USER, domain=domain))
+        found = told(probes)
+        own.kill()
+        other.kill()
+
+    killed, denied = (Action.KILL, Level.KILLED_BEFORE), (Action.DENY, Level.ENFORCED)
+    assert found == [(own.pid, *killed), (own.pid, *denied)]
+
+
+def test_asking_for_everybodys_environment_is_no_attempt(probes: Probes) -> None:
+    """As `ps e` does, by a user who runs nothing else: refused for each, and nobody is blamed."""
+
+    def sweep() -> None:
+        refusals = 0
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                (folder / "environ").read_bytes()
+            except PermissionError:
+                refusals += 1
+            except OSError:  # gone
+                continue
+        os._exit(0 if refusals else 50)
+
+    assert labelled(probes, refused(sweep, _USER)) == 0
+    assert told(probes) == []
+
+
+def test_a_refusal_in_the_own_tree_is_nobodys_business(probes: Probes) -> None:
+    """A child of another user, which permissions shut, is no process outside."""
+
+    def work() -> int:
+        waiting, going = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(going)
+            os.setuid(_USER + 1)
+            os.read(waiting, 1)  # until the parent ends
+            os._exit(0)
+        return refused(Path(f"/proc/{child}/environ").read_bytes, _USER)()
+
+    assert labelled(probes, work) == 0
+    assert of(MemoryRecord, probes.read(0.1)) == []

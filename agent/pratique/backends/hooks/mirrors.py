@@ -309,7 +309,13 @@ class CIpc(ctypes.Structure):
 class CMemory(ctypes.Structure):
     """`struct memory_record`."""
 
-    _fields_ = (("head", CRecord), ("victim", c_uint32), ("how", c_uint32))
+    _fields_ = (
+        ("head", CRecord),
+        ("victim", c_uint32),
+        ("how", c_uint32),
+        ("user", c_uint32),
+        ("reserved", c_uint32),
+    )
 
 
 class CCall(ctypes.Structure):

@@ -183,6 +183,8 @@ class MemoryRecord(NamedTuple):
     head: Head
     victim: int
     how: str
+    user: int
+    """Who asked, where a file was refused; 0 is root, and where that does not matter."""
 
 
 class CallRecord(NamedTuple):
@@ -338,7 +340,7 @@ def _ipc(raw: CIpc, head: Head) -> IpcRecord:
 
 
 def _memory(raw: CMemory, head: Head) -> MemoryRecord:
-    return MemoryRecord(head, raw.victim, MEMORY_HOW[min(raw.how, len(MEMORY_HOW) - 1)])
+    return MemoryRecord(head, raw.victim, MEMORY_HOW[min(raw.how, len(MEMORY_HOW) - 1)], raw.user)
 
 
 def _call(raw: CCall, head: Head) -> CallRecord:

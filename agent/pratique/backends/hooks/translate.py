@@ -23,9 +23,11 @@ _TYPES: dict[int, str] = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp", s
 
 
 def event(record: records.Record, plan: Plan) -> Event | None:
-    """The event a record stands for; None for a record about the guard itself."""
+    """The event a record stands for; None for a record about the guard itself, or about what is refused anyway."""
     build = _BUILDERS.get(type(record))
-    return None if build is None else Event(**_common(record.head, plan), **build(record, plan))
+    if build is None or (isinstance(record, records.MemoryRecord) and _refused_anyway(record)):
+        return None
+    return Event(**_common(record.head, plan), **build(record, plan))
 
 
 def unlabelled_children(record: records.Record) -> Iterator[int]:
@@ -114,6 +116,17 @@ def _ipc(record: records.IpcRecord, plan: Plan) -> dict[str, Any]:
 def _memory(record: records.MemoryRecord, plan: Plan) -> dict[str, Any]:
     target = {"pid": record.victim, "request": record.how}
     return {**_act(record.head, plan), "target": target}
+
+
+def _refused_anyway(record: records.MemoryRecord) -> bool:
+    """Whether permissions shut the victim's file to who asked, on every host: `ps e` does that, and means no harm."""
+    if not record.user:
+        return False
+    try:
+        # The files of a process that is not dumpable are root's, as these here.
+        return os.stat(f"/proc/{record.victim}").st_uid != record.user  # noqa: PTH116 (no Path per event)
+    except OSError:  # it is gone
+        return True
 
 
 def _call(record: records.CallRecord, plan: Plan) -> dict[str, Any]:
