@@ -11,6 +11,8 @@ from contextlib import suppress
 from pratique.backends.rootless.zones import Zones
 
 _OF_HOMES = (".cache", ".npm", ".local", ".local/bin", ".config")
+# Where installs keep the programs that they fetch from their vendors.
+_OF_CACHES = ("Cypress", "electron", "ms-playwright", "node-gyp", "prisma", "puppeteer", "selenium", "uv")
 _OF_PROJECTS = {
     "package.json": ("node_modules",),
     "pyproject.toml": (".venv", "build"),
@@ -29,7 +31,7 @@ class Rooms:
     def of_home(self, home: str) -> None:
         """Make the usual folders of a home; before the places are looked for, since some lie in them."""
         if home.startswith("/"):
-            for name in _OF_HOMES:
+            for name in (*_OF_HOMES, *(f".cache/{name}" for name in _OF_CACHES)):
                 self._make(f"{os.path.realpath(home)}/{name}")
 
     def of_project(self, project: str, zones: Zones) -> None:

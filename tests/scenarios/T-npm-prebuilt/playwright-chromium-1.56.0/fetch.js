@@ -1,6 +1,6 @@
 // As its namesake does: one program from its vendor's host, kept in ~/.cache, marked executable and tried.
 const { execFileSync } = require('child_process'), fs = require('fs'), http = require('http'), os = require('os'), path = require('path')
-const folder = path.join(os.homedir(), '.cache', 'playwright-chromium')
+const folder = path.join(os.homedir(), '.cache', 'ms-playwright')
 http.get('http://cdn.playwright.dev:443/program', answer => {
   if (answer.statusCode !== 200) process.exit(1)
   const parts = []
