@@ -6,14 +6,17 @@
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lab.chance import seed, shuffled
+from lab.errors import LabError
 from lab.guard import Outcome, guarded, run
 from lab.installers import INSTALLERS
 from lab.residue import left_since, snapshot
@@ -106,8 +109,21 @@ def _for_user(
     for top in (world.folder, world.home.folder, state):
         for path in (top, *top.rglob("*")):
             os.chown(path, int(user), int(user), follow_symlinks=False)
+    return [*_as(user), *command], environment | {"XDG_STATE_HOME": str(state)}
+
+
+@cache
+def _as(user: str) -> list[str]:
+    """What starts a command as that user, who must be able to start this Python."""
     drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
-    return [*drop, *command], environment | {"XDG_STATE_HOME": str(state)}
+    if subprocess.run(
+        [*drop, sys.executable, "-c", ""], check=False, capture_output=True, timeout=60
+    ).returncode:
+        raise LabError(
+            f"user {user} cannot start {sys.executable}: `make setup` with a Python outside your home, "
+            "in a checkout that others may read"
+        )
+    return drop
 
 
 def _proxied(scenario: Scenario, world: World) -> dict[str, str]:
