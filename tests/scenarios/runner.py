@@ -116,9 +116,9 @@ def _for_user(
 def _as(user: str) -> list[str]:
     """What starts a command as that user, who must be able to start this Python."""
     drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
-    if subprocess.run(
-        [*drop, sys.executable, "-c", ""], check=False, capture_output=True, timeout=60
-    ).returncode:
+    # By a shell: what setpriv itself starts is still looked up with what it had.
+    start = ["sh", "-c", 'exec "$0" -c ""', sys.executable]
+    if subprocess.run([*drop, *start], check=False, capture_output=True, timeout=60).returncode:
         raise LabError(
             f"user {user} cannot start {sys.executable}: `make setup` with a Python outside your home, "
             "in a checkout that others may read"
