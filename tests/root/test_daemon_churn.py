@@ -12,10 +12,10 @@ from lab.guard import PRATIQUE
 from lab.world import World
 from pratique.backends.pins import Kept
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(200, method="thread")]
-
 _HERE = Path(__file__).parent
 _ROUNDS = int(os.environ.get("PRATIQUE_CHURN_ROUNDS", "8"))
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(200 + 6 * _ROUNDS, method="thread")]
 _MAPS = ("labels", "origins", "allows4", "allows6", "allowed", "allowed_paths")
 
 
@@ -53,17 +53,22 @@ def _round(world: World, number: int) -> None:
     as_user(world, [str(user_venv() / "bin" / "python"), "-c", "import calm_sea"], {"PYTHONPATH": site})
 
 
+def _have_ended(daemon: Daemon, runs: int) -> bool:
+    status = daemon.status()
+    return status["daemon"]["ended_runs"] >= runs and not status["runs"]
+
+
 def test_many_runs_leave_nothing(guard: None, world: World) -> None:
     """Descriptors, memory and map entries are flat (PRATIQUE_CHURN_ROUNDS=300 is the quarter of an hour)."""
     hand_to_user(world)
     with Daemon(world) as daemon:
         for number in range(3):
             _round(world, number)
-        daemon.settled(9)
+        assert until(lambda: _have_ended(daemon, 9), 15)
         before = _Size(daemon)
         for number in range(_ROUNDS):
             _round(world, number)
-        daemon.settled(9 + 3 * _ROUNDS, 30)
+        assert until(lambda: _have_ended(daemon, 9 + 3 * _ROUNDS), 30), daemon.status()["daemon"]
         after = _Size(daemon)
 
         assert after.descriptors <= before.descriptors + 2
