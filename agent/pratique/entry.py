@@ -12,7 +12,7 @@ from pratique.daemon import client
 
 def entry() -> NoReturn:
     """Run the command line, and end the process at once: taking an interpreter down by the book costs 25 ms."""
-    gc.disable()  # what is imported stays; `run` turns it on again when its command runs
+    gc.disable()  # what is imported stays
     if (
         sys.argv[1:2] == ["run"]
         and os.geteuid() == 0
@@ -24,6 +24,8 @@ def entry() -> NoReturn:
         early.begin()
     from pratique.cli import main  # noqa: PLC0415 (while the programs load)
 
+    if sys.argv[1:2] != ["run"]:  # that turns it on again when its command runs; the daemon lives for months
+        gc.enable()
     status = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # a reader that went away was met in `main`

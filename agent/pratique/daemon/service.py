@@ -1,6 +1,7 @@
 """`pratique daemon`: set up once, carry events until told to end."""
 
 import fcntl
+import gc
 import os
 import queue
 import signal
@@ -120,6 +121,7 @@ class Service:
         self._prover.start()
         notify.tell(notify.READY)
         journal.say(self._greeting(adopted))
+        gc.freeze()  # all this stays: to look through it again and again would keep openers waiting
         while self._ending is None:
             self._turn()
         notify.tell(notify.STOPPING)

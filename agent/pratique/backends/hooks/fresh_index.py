@@ -34,6 +34,8 @@ class Index:
         """Where those are, and how many in each."""
         self.files: dict[Key, dict[str, frozenset[str]]] = {}
         """Single files by inode: packages by each of the paths they were marked at."""
+        self._keys: dict[str, Key] = {}
+        """Which inode was marked at such a path last: each install makes a new one there."""
         self._tails: dict[str, frozenset[str]] = {}
         self._listed = listed
 
@@ -84,17 +86,30 @@ class Index:
 
         The number of a file that is gone is given to the next one: what is known by it counts only where it still is.
         """
+        last = self._keys.get(path, key)
+        if last != key:
+            self._keep(
+                last, {each: purls for each, purls in self.files.get(last, {}).items() if each != path}
+            )
         held = self.files.get(key, {})
         held = {each: purls for each, purls in held.items() if each == path or _leads_to(each, key)}
-        self.files[key] = {**held, path: held.get(path, frozenset()) | {purl}}
+        self._keep(key, {**held, path: held.get(path, frozenset()) | {purl}})
+        self._keys[path] = key
 
     def drop_files(self, purl: str, which: Callable[[str], bool]) -> None:
         """The package's single files at these paths are not watched any more."""
         for key, held in list(self.files.items()):
             left = {path: purls - {purl} if which(path) else purls for path, purls in held.items()}
-            self.files[key] = {path: purls for path, purls in left.items() if purls}
-            if not self.files[key]:
-                del self.files[key]
+            self._keep(key, {path: purls for path, purls in left.items() if purls})
+
+    def _keep(self, key: Key, held: dict[str, frozenset[str]]) -> None:
+        for path in self.files.get(key, {}).keys() - held.keys():
+            if self._keys.get(path) == key:
+                del self._keys[path]
+        if held:
+            self.files[key] = held
+        else:
+            self.files.pop(key, None)
 
     def _owners(self, key: Key, path: str) -> frozenset[str]:
         folder, _, name = path.rpartition("/")
