@@ -313,6 +313,8 @@ def test_environments_that_were_removed_are_forgotten(tmp_path: Path) -> None:
     device = tmp_path.stat().st_dev
     state.keep_package(gone._replace(device=device), time.time())
     state.keep_package(unmounted._replace(device=device + 1), time.time())
+    state.keep_package(FreshTree("pkg:pypi/approved@1", (), (), device=device), time.time())
+    state.approve("pkg:pypi/approved@1")
     flight = Mock(installed={})
     flight.run.written_by_package.return_value = False
     _site(tmp_path, _FILES)

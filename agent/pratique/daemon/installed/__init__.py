@@ -106,7 +106,9 @@ def is_replaced(old: FreshTree, new: FreshTree) -> bool:
 
 def is_removed(tree: FreshTree) -> bool:
     """Whether nothing of it is there, though the file system it was written to is: that may be mounted again."""
-    if any(map(os.path.lexists, tree.places)):
+    if not tree.places or any(
+        map(os.path.lexists, tree.places)
+    ):  # without places: what is left is an approval
         return False
     return all(_device(place) == tree.device for place in tree.places)
 
