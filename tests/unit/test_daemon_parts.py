@@ -19,7 +19,7 @@ from rich.console import Console
 
 from pratique.backends import numbers
 from pratique.cli import status, top
-from pratique.daemon import config, notify, peers, stack_reader, systemd, wire
+from pratique.daemon import config, notify, peers, stack_reader, systemd, wire, wrapping
 from pratique.daemon.flight import Begun, Flight
 from pratique.daemon.origins import origin_facts, origin_of
 from pratique.daemon.stacks import Stacks
@@ -165,6 +165,21 @@ def test_peers_are_known_by_the_kernel() -> None:
     assert peers.Peer(1, 1000, 1000).owns(1000)
     assert not peers.Peer(1, 1000, 1000).owns(1001)
     assert peers.Peer(1, 0, 0).owns(1001)
+
+
+@pytest.mark.parametrize("asker", [0, os.getpid()])
+@pytest.mark.parametrize("pid", [0, -1, 1, 1 << 22, "x", None])
+def test_nobody_wraps_what_is_not_its_child(asker: int, pid: object) -> None:
+    """Nor does who has no number here: the first process has no parent either, and one that is gone."""
+    with pytest.raises(wire.WireError, match="not a child"):
+        wrapping._child(peers.Peer(asker, 1000, 1000), pid)
+
+
+def test_a_child_is_its_parents() -> None:
+    """The twin."""
+    with subprocess.Popen(["sleep", "10"]) as child:
+        assert wrapping._child(peers.Peer(os.getpid(), 1000, 1000), child.pid) == child.pid
+        child.kill()
 
 
 def test_families_hold_their_runs_only() -> None:
