@@ -97,7 +97,7 @@ def _child(peer: Peer, pid: object) -> int:
         child = int(str(pid))
     except ValueError:
         child = 0
-    # A peer of another pid namespace has no number here: 0, as the parent of the first process, or of one that is gone.
+    # A peer of another pid namespace is 0 here, as is the parent of the first process, and of one that is gone.
     if child <= 0 or peer.pid <= 0 or proc.parent_of(child) != peer.pid:
         raise wire.WireError("that process is not a child of who asks")
     return child
