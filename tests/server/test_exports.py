@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import ParseDict
+from jsonschema import Draft202012Validator
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 
 from fleet import collectors, hosts
 from fleet.samples import HOST, NOON, batch, finding
@@ -29,6 +34,15 @@ ROW = {
     "2026-11-23T12:00:00.000Z", "count": 2, "state": "open", "run": "r", "host": "h", "host_name": "dev 1",
     "package": "pkg:pypi/evil@1",
 }  # fmt: skip
+_NOBODY = {**ROW, "action": "audited", "package": None, "severity": "low", "host_name": "", "count": 0}
+_HOSTILE = {
+    **ROW,
+    "action": "killed",
+    "title": "\x00\n<b>",
+    "target": "\u202e" * 500,
+    "package": "pkg:npm/%00@\n",
+}
+ROWS = [ROW, _NOBODY, _HOSTILE]
 
 
 class Receiver(HTTPServer):
@@ -133,35 +147,30 @@ def test_syslog_lines_cannot_be_forged() -> None:
     assert json.loads(rest[: int(length)].split(b" - finding - ", 1)[1])["rule"] == "secrets.read"
 
 
-def test_an_ocsf_finding_is_whole() -> None:
-    """The attributes that OCSF requires of class 2004 are there, with their numbers in agreement."""
-    told = shapes.ocsf(ROW)
+@pytest.mark.parametrize("row", ROWS)
+def test_an_ocsf_finding_is_valid(row: dict[str, Any]) -> None:
+    """By the schema that OCSF publishes for the class and its profiles; only what was refused says so."""
+    told = shapes.ocsf(row)
 
-    required = {
-        "activity_id",
-        "category_uid",
-        "class_uid",
-        "finding_info",
-        "metadata",
-        "severity_id",
-        "time",
-        "type_uid",
-    }
-    assert required <= told.keys()
+    schemas = OcsfJsonSchemaEmbedded(get_ocsf_schema(version=shapes.OCSF_VERSION))
+    of_class = schemas.get_class_schema("detection_finding", profiles=told["metadata"]["profiles"])
+    errors = Draft202012Validator(of_class).iter_errors(json.loads(json.dumps(told)))
+    assert [f"{error.json_path} {error.message}" for error in errors] == []
     assert told["type_uid"] == told["class_uid"] * 100 + told["activity_id"]
-    assert told["metadata"].keys() >= {"product", "version"}
+    assert (told["disposition"] == "Blocked") == (row["action"] in ("denied", "killed"))
     assert told["time"] == 1_795_435_200_000
 
 
-def test_an_otlp_request_has_its_shape(receiver: Receiver) -> None:
-    """As OTLP/HTTP wants it in JSON: numbers of 64 bits are strings, a resource for each host."""
-    sink(f"otlp={receiver.url}").send([ROW, {**ROW, "host": "other"}])
+def test_an_otlp_request_is_one(receiver: Receiver) -> None:
+    """What arrives is read by OpenTelemetry's own messages, where no field is unknown: a resource for each host."""
+    sink(f"otlp={receiver.url}").send([*ROWS, {**ROW, "host": "other"}])
 
-    told = receiver.got[0][0]
-    assert len(told["resourceLogs"]) == 2
-    record = told["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
-    assert record["timeUnixNano"] == "1795435200000000000"
-    assert {"key": "pratique.count", "value": {"intValue": "2"}} in record["attributes"]
+    request = ParseDict(receiver.got[0][0], ExportLogsServiceRequest())
+    assert [len(each.scope_logs[0].log_records) for each in request.resource_logs] == [len(ROWS), 1]
+    record = request.resource_logs[0].scope_logs[0].log_records[0]
+    assert record.time_unix_nano == 1_795_435_200_000_000_000
+    assert SeverityNumber.Name(record.severity_number) == "SEVERITY_NUMBER_ERROR"
+    assert {each.key: each.value.int_value for each in record.attributes}["pratique.count"] == 2
 
 
 def test_a_sink_that_is_away_says_so(receiver: Receiver) -> None:

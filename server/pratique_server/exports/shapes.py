@@ -7,8 +7,11 @@ from pratique_server import __version__, moments
 
 Row = dict[str, Any]
 
+OCSF_VERSION = "1.5.0"
 _SEVERITY = {"low": 2, "medium": 3, "high": 4, "critical": 5}
-_ACTION = {"denied": (2, "Denied"), "killed": (2, "Denied"), "audited": (1, "Allowed")}
+# Action and disposition of OCSF's profile security_control.
+_REFUSED = {"action_id": 2, "action": "Denied", "disposition_id": 2, "disposition": "Blocked"}
+_RECORDED = {"action_id": 3, "action": "Observed", "disposition_id": 17, "disposition": "Logged"}
 _NUMBER = {"low": 9, "medium": 13, "high": 17, "critical": 21}
 _SYSLOG = {"low": 5, "medium": 4, "high": 3, "critical": 2}
 _AUTHPRIV = 10
@@ -16,8 +19,7 @@ _LONGEST_NAME = 255
 
 
 def ocsf(row: Row) -> Row:
-    """OCSF 1.3 Detection Finding (class 2004), activity Create."""
-    action_id, action = _ACTION.get(row["action"], (0, "Unknown"))
+    """OCSF 1.5 Detection Finding (class 2004), activity Create, of the profiles security_control and host."""
     return {
         "class_uid": 2004,
         "class_name": "Detection Finding",
@@ -27,13 +29,12 @@ def ocsf(row: Row) -> Row:
         "time": _milliseconds(row["time"]),
         "severity_id": _SEVERITY.get(row["severity"], 0),
         "status_id": 1,
-        "action_id": action_id,
-        "action": action,
-        "disposition": row["action"],
+        **(_REFUSED if row["action"] in ("denied", "killed") else _RECORDED),
         "message": f"{row['title']}: {row['target']}",
-        "count": row["count"],
+        "count": max(row["count"], 1),
         "metadata": {
-            "version": "1.3.0",
+            "version": OCSF_VERSION,
+            "profiles": ["security_control", "host"],
             "uid": row["id"],
             "product": {"name": "Pratique", "vendor_name": "Pratique", "version": __version__},
         },
@@ -42,9 +43,11 @@ def ocsf(row: Row) -> Row:
             "title": row["title"],
             "analytic": {"uid": row["rule"], "type_id": 1, "type": "Rule"},
         },
-        "device": {"uid": row["host"], "name": row["host_name"], "type_id": 0},
-        "resources": [{"uid": row["package"], "type": "package"}] if row["package"] else [],
-        "unmapped": {name: row[name] for name in ("act", "stage", "actor", "target", "run")},
+        "device": {"uid": row["host"], "hostname": row["host_name"] or "unknown", "type_id": 0},
+        "resources": [{"uid": row["package"], "name": row["package"], "type": "package"}]
+        if row["package"]
+        else [],
+        "unmapped": {name: row[name] for name in ("action", "act", "stage", "actor", "target", "run")},
     }
 
 

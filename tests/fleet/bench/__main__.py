@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fleet import served
-from fleet.bench import answers, bulletin, ingest
+from fleet.bench import answers, bulletin, ingest, uplink
 from fleet.hosts import Credentials
 from pratique_server.store.store import open_all
 
@@ -39,6 +39,7 @@ def _tables(folder: Path, events: int, per_round: int) -> str:
     senders = served.enrolled(folder, _HOSTS)
     collector = served.Served(folder)
     try:
+        one = uplink.cost(collector)
         rates = _rates(collector, senders, per_round)
         first = sum(rate.events for rate in rates) // _BATCH * 2
         _grow(collector, senders, events - sum(rate.events for rate in rates), first)
@@ -55,6 +56,7 @@ def _tables(folder: Path, events: int, per_round: int) -> str:
             _where(),
             _rate_table(rates),
             _size_line(stored, kept, memory, heard),
+            str(one),
             _answer_table(quiet, busy, stored),
         ]
     )
