@@ -15,7 +15,7 @@ BENCH :=
 FUZZ :=
 
 .PHONY: help setup system probes demo test check test-server test-browser test-rootless test-root scenarios races \
-	real-first-runs setup-browser setup-kernels parity test-kernels test-each-kernel screenshots vendor \
+	real-first-runs setup-browser setup-kernels parity test-kernels test-each-kernel test-machines screenshots vendor \
 	bench bench-daemon bench-collector fuzz storm proto clean
 
 help: ## list the targets
@@ -71,6 +71,9 @@ parity: setup ## every scenario for each tier of rootless, by a user without pri
 
 test-kernels: setup setup-kernels ## boot every kernel of tests/kernels/matrix.toml in every way; writes docs/parity.md (root)
 	PYTHONPATH=tests $(BIN)/python -m kernels
+
+test-machines: setup setup-kernels ## the three machines of vagrant/, booted, provisioned and walked through (root, a quarter of an hour)
+	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 3600 $(BIN)/pytest -m kernels tests/machines
 
 test-each-kernel: setup setup-kernels
 	PRATIQUE_MUST_RUN=1 timeout --kill-after=10 7200 $(BIN)/pytest -m kernels -s tests/kernels

@@ -32,6 +32,9 @@ _KEPT_IMAGES = 3
 _MODULES = (
     "overlay",
     "veth",
+    "failover",
+    "net_failover",
+    "virtio_net",
     "loop",
     "btrfs",
     "xor",
@@ -61,9 +64,9 @@ def kernel(wanted: Kernel) -> Path:
     kept = CACHE / f"{package}-{_key(*_MODULES)[:8]}"
     if not (kept / "vmlinuz").exists():
         with _beside(kept) as made:
-            _run(["apt-get", "download", "-qq", package], made)
+            run(["apt-get", "download", "-qq", package], made)
             archive = next(made.glob("*.deb"))
-            _run(["dpkg-deb", "-x", str(archive), "all"], made)
+            run(["dpkg-deb", "-x", str(archive), "all"], made)
             archive.unlink()
             shutil.copy(next((made / "all/boot").glob("vmlinuz-*")), made / "vmlinuz")
             _keep_modules(made)
@@ -74,33 +77,40 @@ def kernel(wanted: Kernel) -> Path:
 
 def image(matrix: Matrix, kernels: Iterable[Path]) -> Path:
     """An ext4 image with a small Debian, the wheel built from this checkout, and the guest's side of the tests."""
-    base, wheel = _base(matrix), _wheel()
-    folders = [*_CARRIED, *kernels]
-    kept = CACHE / f"{_key(base.name, _digest([wheel, *folders]))}.img"
-    if not kept.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
+    debian, built = base(matrix), wheel()
+    made = kept(debian.name, [built, *_CARRIED, *kernels], ".img")
+    if not made.exists():
         with tempfile.TemporaryDirectory(dir=CACHE) as work:
             root = Path(work) / "root"
             root.mkdir()
-            _run(["tar", "-xf", str(base), "-C", str(root)], CACHE)
-            _install(wheel, root)
+            run(["tar", "-xf", str(debian), "-C", str(root)], CACHE)
+            _install(built, root)
             for each in kernels:
                 shutil.copytree(each / "modules", root / "lib/modules", dirs_exist_ok=True)
             for source, target in _CARRIED.items():
                 shutil.copytree(source, root / target, ignore=_NOT_CARRIED)
-            made = Path(work) / "made.img"
-            with made.open("wb") as file:
-                file.truncate(_IMAGE_BYTES)
-            _run(
-                ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", str(root), str(made)], CACHE
-            )
-            made.rename(kept)
+            packed(root, made)
         _drop_old()
-    return kept
+    return made
+
+
+def kept(name: str, parts: Sequence[Path], ending: str) -> Path:
+    """Where an image of these parts is, or will be."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return CACHE / f"{_key(name, _digest(parts))}{ending}"
+
+
+def packed(root: Path, target: Path) -> None:
+    """An ext4 image of a folder, put in its place when it is whole."""
+    made = root.with_name("made.img")
+    with made.open("wb") as file:
+        file.truncate(_IMAGE_BYTES)
+    run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", str(root), str(made)], CACHE)
+    made.rename(target)
 
 
 def _newest(package: str) -> str:
-    said = _run(["apt-cache", "depends", "--important", package], CHECKOUT)
+    said = run(["apt-cache", "depends", "--important", package], CHECKOUT)
     names = re.findall(r"Depends: (linux-image-\S+)", said)
     if not names:
         raise ImageError(f"the archive has no {package} (apt-get update?)")
@@ -117,7 +127,7 @@ def _keep_modules(made: Path) -> None:
             shutil.copy(found, target)
 
 
-def _base(matrix: Matrix) -> Path:
+def base(matrix: Matrix) -> Path:
     """A tar of the small Debian: made by mmdebstrap from the archive this machine uses, with npm if there is one."""
     kept = CACHE / f"{matrix.suite}-{_key(*matrix.packages)}.tar"
     if not kept.exists():
@@ -127,31 +137,34 @@ def _base(matrix: Matrix) -> Path:
         made = kept.with_name(f".{os.getpid()}.tar")
         without = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale")]
         include = f"--include={','.join(matrix.packages)}"
-        _run(
-            ["mmdebstrap", "--mode=root", "--variant=apt", include, *without, matrix.suite, str(made)], CACHE
-        )
+        run(["mmdebstrap", "--mode=root", "--variant=apt", include, *without, matrix.suite, str(made)], CACHE)
         made.rename(kept)
     return kept
 
 
-def _wheel() -> Path:
+def wheel() -> Path:
     """The wheel of this checkout, built anew: it is what people install."""
     made = CACHE / "wheel"
     shutil.rmtree(made, ignore_errors=True)
-    _run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(made), str(CHECKOUT)], CHECKOUT)
+    run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(made), str(CHECKOUT)], CHECKOUT)
     return next(made.glob("*.whl"))
 
 
 def _install(wheel: Path, root: Path) -> None:
     target = root / _PACKAGE.lstrip("/")
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]
-    _run([*pip, "--python-version", "3.11", "--target", str(target), str(wheel)], CHECKOUT)
+    run([*pip, "--python-version", "3.11", "--target", str(target), str(wheel)], CHECKOUT)
     program = root / "usr/local/bin/pratique"
     program.write_text(f'#!/bin/sh\nPYTHONPATH={_PACKAGE} exec python3 -m pratique "$@"\n')
     program.chmod(0o755)
-    npm = Path("/usr/lib/node_modules/npm")
-    if npm.is_dir():
-        shutil.copytree(npm, root / "usr/lib/node_modules/npm", symlinks=True, dirs_exist_ok=True)
+    npm(root)
+
+
+def npm(root: Path) -> None:
+    """The npm of this machine, if it has one: Debian's brings half of its archive along."""
+    here = Path("/usr/lib/node_modules/npm")
+    if here.is_dir():
+        shutil.copytree(here, root / "usr/lib/node_modules/npm", symlinks=True, dirs_exist_ok=True)
         (root / "usr/local/bin/npm").symlink_to("/usr/lib/node_modules/npm/bin/npm-cli.js")
 
 
@@ -193,7 +206,8 @@ class _beside:  # noqa: N801 (used like a function)
         shutil.rmtree(self._made, ignore_errors=True)
 
 
-def _run(command: Sequence[str], cwd: Path) -> str:
+def run(command: Sequence[str], cwd: Path) -> str:
+    """What a command says; `ImageError` with its complaint when it fails."""
     done = subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
     )

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -32,10 +33,13 @@ class Done:
 
 
 class Machine:
-    """Boots on entering, is ended on leaving; what it writes to its disk is forgotten."""
+    """Boots on entering, is ended on leaving; what it writes to its disk is forgotten.
 
-    def __init__(self, kernel: Path, image: Path, options: str) -> None:
-        self._kernel, self._image, self._options = kernel, image, options
+    Each of `wires` is a network card: the socket that it is at one end of, which the first machine at it makes.
+    """
+
+    def __init__(self, kernel: Path, image: Path, options: str, wires: Sequence[Path] = ()) -> None:
+        self._kernel, self._image, self._options, self._wires = kernel, image, options, wires
         self._folder = tempfile.TemporaryDirectory(prefix="pratique-kernel-")
         self._console = Path(self._folder.name) / "console"
         self._line = Path(self._folder.name) / "line"
@@ -96,11 +100,24 @@ class Machine:
                 "-nographic",
                 "-no-reboot",
             ),
-            *("-kernel", str(self._kernel / "vmlinuz"), "-append", told, "-nic", "none", "-monitor", "none"),
+            *("-kernel", str(self._kernel / "vmlinuz"), "-append", told, *self._cards(), "-monitor", "none"),
             *("-drive", f"file={self._image},format=raw,if=none,id=root,snapshot=on"),
             *("-device", "nvme,drive=root,serial=root"),
             *("-serial", f"file:{self._console}", "-serial", f"unix:{self._line},server=on,wait=off"),
         ]
+
+    def _cards(self) -> Iterator[str]:
+        if not self._wires:
+            yield from ("-nic", "none")
+        for number, wire in enumerate(self._wires):
+            first = not wire.exists()
+            end = f"server={'on' if first else 'off'},addr.type=unix,addr.path={wire}"
+            yield from ("-netdev", f"stream,id=wire{number},{end}")
+            # Of two that have the same address neither hears the other.
+            yield from (
+                "-device",
+                f"virtio-net-pci,netdev=wire{number},mac=52:54:00:00:{first:02x}:{number:02x}",
+            )
 
     def _connect(self) -> None:
         deadline = time.monotonic() + _BOOT_SECONDS
