@@ -115,7 +115,9 @@ def told() -> dict[str, list[dict[str, Any]]]:
 def _with_text(source: dict[str, Any] | None) -> dict[str, Any]:
     if source is None:
         return {"quality": None}
-    text = Path(source["file"]).read_text().splitlines()[source["line"] - 1].strip()
+    # An interpreter that opened fresh code would be a first run itself.
+    sed = ["sed", "-n", f"{source['line']}p", source["file"]]
+    text = subprocess.run(sed, capture_output=True, text=True, check=True).stdout.strip()
     return {"quality": source["quality"], "file": Path(source["file"]).name, "text": text}
 
 
