@@ -61,7 +61,7 @@ static __always_inline void begin(struct record *head, const struct label *label
 	head->would = 0;
 	head->level = 0;
 	head->tainted = tainted(label);
-	head->reserved = 0;
+	head->stopped = 0;
 	head->group = GROUP_NONE;
 	head->rule = 0;
 	bpf_get_current_comm(head->comm, sizeof(head->comm));

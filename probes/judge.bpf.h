@@ -30,13 +30,6 @@ enum use {
 	USE_TOLD = 16,
 };
 
-static __always_inline struct settings *set(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&settings, &zero);
-}
-
 static __always_inline bool confined(void)
 {
 	struct settings *held = set();
@@ -199,7 +192,8 @@ __noinline int judge_work(__u32 act, __u32 uses)
 	no = refused(&work->told.head);
 	if (!no && act == ACT_FILE_READ)
 		taint(label);
-	send(&work->told.head, sizeof(work->told), no);
+	if (!no || !stop_and_tell(&work->told))
+		send(&work->told.head, sizeof(work->told), no);
 	return no;
 }
 

@@ -6,6 +6,7 @@
  *
  *   labels, recognise, allowed, exec, begin, net, keys    as in hooks.bpf.c
  *   objects.bpf.h   what an object is: its own inode, its ancestors across mounts, names
+ *   stops.bpf.h     whose author is stopped for its line
  *   judge.bpf.h     the one way to an answer about a file
  *   lsm_files.bpf.h     opens, names, sizes, modes; programs and mapped code
  *   lsm_peers.bpf.h     unix sockets, families without addresses, signals, memory
@@ -49,6 +50,7 @@
 #include "keys.bpf.h"
 
 #include "objects.bpf.h"
+#include "stops.bpf.h"
 #include "judge.bpf.h"
 #include "lsm_files.bpf.h"
 #include "lsm_peers.bpf.h"

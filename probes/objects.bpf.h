@@ -38,6 +38,13 @@ struct {
 	__type(value, struct settings);
 } settings SEC(".maps");
 
+static __always_inline struct settings *set(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&settings, &zero);
+}
+
 #define LONGEST_NAME 256
 
 /* What a climb finds on its way. */

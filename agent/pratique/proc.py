@@ -3,7 +3,7 @@
 import os
 
 _LONGEST = 1 << 20
-_PARENT, _BEGAN = 1, 19
+_STATE, _PARENT, _BEGAN = 0, 1, 19
 """Fields of `stat`, counted after the name."""
 
 
@@ -55,6 +55,20 @@ def owner_of(pid: int) -> int | None:
         return os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116 (as above)
     except OSError:
         return None
+
+
+def state_of(pid: int) -> str:
+    """The letter of its state, or of a thread's: `T` is stopped. Empty when it is gone."""
+    return _field(pid, _STATE)
+
+
+def pending(pid: int) -> int:
+    """The signals that wait for the process as a whole, a bit each; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 (as above)
+            return int(file.read().partition(b"\nShdPnd:")[2].split(maxsplit=1)[0], 16)
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def parent_of(pid: int) -> int:

@@ -11,6 +11,7 @@
 enum pid_type {
 	PIDTYPE_PID,
 	PIDTYPE_TGID,
+	PIDTYPE_PGID,
 };
 
 struct hlist_node {
@@ -121,6 +122,20 @@ typedef struct {
 struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
+	struct pid *pids[4];
+};
+
+struct sigaction {
+	void *sa_handler;
+	unsigned long sa_flags;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[64];
 };
 
 struct task_struct {
@@ -133,6 +148,8 @@ struct task_struct {
 	struct hlist_node pid_links[4];
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct sighand_struct *sighand;
+	unsigned int ptrace;
 };
 
 struct linux_binprm {
@@ -209,7 +226,11 @@ struct pt_regs;
 #define AF_XDP 44
 
 #define SIGKILL 9
+#define SIGCHLD 17
+#define SIGCONT 18
 #define SIGSTOP 19
+#define SA_NOCLDSTOP 1
+#define WUNTRACED 2
 
 #define EPERM 1
 #define ENOENT 2

@@ -36,7 +36,8 @@ struct record {
 	/* how a refusal was achieved; 0 where nothing was refused */
 	__u8 level;
 	__u8 tainted;
-	__u8 reserved;
+	/* 1: the author was sent SIGSTOP for it, and whoever reads this lets it go on */
+	__u8 stopped;
 	__u16 group;
 	__u16 rule;
 	__u32 tid;

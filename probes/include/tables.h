@@ -190,7 +190,14 @@ struct settings {
 	__u32 agent;
 	/* 1: refuse what a wrapped run refuses without a rule */
 	__u32 confine;
+	/* when the agent last said that it reads lines (CLOCK_BOOTTIME, ns); 0: it does not */
+	__u64 beat;
 };
+
+/* As many as the agent queues; see stacks.py. */
+#define STOPPED_MOST 8
+/* By one run, for one rule. */
+#define STOPS_MOST 8
 
 /* An object that one origin may use although a rule minds; a directory counts with all below it. */
 struct allowed_key {

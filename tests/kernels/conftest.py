@@ -22,9 +22,9 @@ _MATRIX = matrix.read()
 _ALL = matrix.whole()
 _BOOTS = _MATRIX.boots if _ALL else _MATRIX.boots[:1]
 # A daemon, and a guard started many times over, take minutes under emulation.
-collect_ignore = [] if _ALL else ["test_daemon.py", "test_days.py"]
-_QUICK = ("LABEL", "O02-build", "O07-build", "O13", "O15-rc", "SELF", "T-tools")
-"""Scenarios that `make test` replays: each kind of refusal once, and a twin that must stay clean."""
+collect_ignore = [] if _ALL else ["test_daemon.py", "test_days.py", "test_lines.py"]
+_QUICK = ("LABEL", "O02-build", "O05/strict", "O07-build", "O13", "O15-rc", "SELF", "T-tools")
+"""Scenarios that `make test` replays: each kind of refusal once, one under `strict`, and a twin."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,7 +16,7 @@ from lab.packages import filled
 from pratique.backends.base import Command
 from pratique.model import Identity, Settlement
 from pratique.words import Actor, Quality, Stage
-from scenarios.scenario import FOLDER, Row, Scenario, load, names
+from scenarios.scenario import ENFORCE, FOLDER, STRICT, Row, Scenario, load, names
 from scenarios.staged import Place, purls, variables
 
 GATE = "go"
@@ -43,6 +43,12 @@ class Replay:
     def id(self) -> str:
         """The scenario's."""
         return self.scenario.id
+
+    @property
+    def guards(self) -> dict[str, str]:
+        """How it is played behind a backend, and its name in the table then."""
+        names = {ENFORCE: self.id, STRICT: f"{self.id}/{STRICT}"}
+        return {guard: name for guard, name in names.items() if guard in self.scenario.guards}
 
     @property
     def rows(self) -> list[Row]:

@@ -296,6 +296,36 @@ def test_the_line_of_a_waiting_process_is_read(tmp_path: Path) -> None:
     assert not stacks.hold(1, "/late", lambda: answered.append(3))
 
 
+def test_the_line_of_a_stopped_process_is_read(tmp_path: Path) -> None:
+    """Exactly, once it stands; of one that does not come to stand, none, and it is answered all the same."""
+    script = tmp_path / "evil.py"
+    script.write_text("import os, signal\ndef steal():\n    os.kill(os.getpid(), signal.SIGSTOP)\nsteal()\n")
+    asker = subprocess.Popen([sys.executable, str(script)])
+    runner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stacks = Stacks()
+    answered: list[int] = []
+    try:
+        stacks.start()
+
+        def asked() -> object:
+            stacks.hold(asker.pid, "/secret", lambda: answered.append(asker.pid), asker.pid)
+            time.sleep(0.4)
+            return stacks.source(asker.pid, "/secret")
+
+        assert _soon(asked)
+        assert stacks.source(asker.pid, "/secret") == {
+            "file": str(script), "line": 3, "function": "steal", "quality": "exact",
+        }  # fmt: skip
+        assert stacks.hold(runner.pid, "/going", lambda: answered.append(runner.pid), runner.pid)
+        assert _soon(lambda: answered[-1] == runner.pid)
+        assert stacks.source(runner.pid, "/going") is None
+    finally:
+        stacks.stop()
+        for process in (asker, runner):
+            process.kill()
+            process.wait()
+
+
 def test_where_nobody_waits_the_package_is_looked_for(tmp_path: Path) -> None:
     """The innermost line of its own code, and said to be sampled; nothing of others, or of who is gone."""
     script, module = tmp_path / "main.py", tmp_path / "evil" / "__init__.py"

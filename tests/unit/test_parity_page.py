@@ -10,7 +10,7 @@ from scenarios.tally import coverage
 _TABLE = parity.shown(parity.PAGE.read_text(encoding="utf-8"))
 _HEAD, _ROWS = _TABLE[0], {name: cells for name, *cells in _TABLE[1:]}
 _ATTEMPTS = {row.id: row.claim.word for row in LSM_ROWS}
-_REPLAYS = {each.id: each.scenario for each in replays("lsm")}
+_REPLAYS = {name: (each.scenario, guard) for each in replays("lsm") for guard, name in each.guards.items()}
 _OF_LSM = [index for index, column in enumerate(_HEAD[1:]) if not column.startswith("hooks")]
 
 
@@ -33,10 +33,10 @@ def test_lsm_covers_what_it_claims(name: str) -> None:
 @pytest.mark.parametrize("name", _REPLAYS)
 def test_lsm_enforces(name: str) -> None:
     """An ordinary error for everything that a rule refuses: nobody is killed for it, nothing only seen."""
-    scenario = _REPLAYS[name]
+    scenario, guard = _REPLAYS[name]
     if scenario.benign:
         wanted = {"clean", "seen"} if scenario.audited else {"clean"}
     else:
-        wanted = {"enforced"} if scenario.refused("lsm") else {"seen"}
+        wanted = {"enforced"} if scenario.refused("lsm", guard) else {"seen"}
 
     assert {_ROWS[name][index] for index in _OF_LSM} <= wanted, coverage(scenario, "lsm")

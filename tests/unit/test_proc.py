@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -32,12 +33,26 @@ def test_a_live_process_is_told_of(tmp_path: Path) -> None:
         assert int(proc.began(child.pid)) >= int(proc.began(os.getpid()))
 
 
+def test_a_stopped_process_shows_who_else_wants_it_stopped() -> None:
+    """Its state, and the signals that wait for it: none of its own stop, each later one."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        os.kill(child.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        before = proc.pending(child.pid)
+        os.kill(child.pid, signal.SIGTSTP)
+
+        assert proc.state_of(child.pid) == "T"
+        assert (before, proc.pending(child.pid)) == (0, 1 << (signal.SIGTSTP - 1))
+        child.kill()
+
+
 def test_of_a_process_that_is_gone_nothing_is_told() -> None:
     """Neither made up nor an error."""
     assert proc.words_of(_GONE, "cmdline") == ()
     assert proc.environment_of(_GONE) == {}
     assert proc.link_of(_GONE, "cwd") is None
     assert proc.owner_of(_GONE) is None
+    assert (proc.state_of(_GONE), proc.pending(_GONE)) == ("", 0)
     assert proc.parent_of(_GONE) == 0
     assert proc.began(_GONE) == ""
 

@@ -185,6 +185,13 @@ class Backend(Protocol):
         """Detach and free everything; safe to call twice and after any failure."""
 
 
+class Hold(Protocol):
+    """Takes over the duty to answer somebody who is refused, to look at it first; False: it does not."""
+
+    def __call__(self, pid: int, path: str, answer: Callable[[], None], thread: int = 0) -> bool:
+        """`thread`: the one that acts, of a process that is stopped; 0: the process waits for its answer."""
+
+
 class HostBackend(Backend, Protocol):
     """A backend that also guards what nobody wrapped, for many runs at once: the daemon's.
 
@@ -242,10 +249,10 @@ class HostBackend(Backend, Protocol):
     def unmarked(self) -> list[str]:
         """What could not be followed since the last call, a line for each."""
 
-    def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
-        """Before an open is refused, let `hold(pid, path, refuse)` look at the opener.
+    def hold_refusals(self, hold: Hold, reader: int) -> None:
+        """Before whoever is refused an open goes on, let `hold` look at it.
 
-        It then refuses itself, or answers False. `reader` is the process it looks with: that is no first run.
+        `reader` is the process it looks with: that is no first run.
         """
 
     def opened(self) -> list[FreshOpened]:

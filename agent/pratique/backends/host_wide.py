@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pratique.backends import numbers
-from pratique.backends.base import FreshOpened, FreshTree, Member, Scope
+from pratique.backends.base import FreshOpened, FreshTree, Hold, Member, Scope
 from pratique.backends.hooks.beginnings import given, stop
 from pratique.backends.hooks.fresh import Fresh
 from pratique.backends.hooks.guardian import Guardian
@@ -31,7 +31,7 @@ class HostWide(KernelBackend):
         """What the kernel programs are: other programs keep other tables."""
 
     @abstractmethod
-    def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
+    def hold_refusals(self, hold: Hold, reader: int) -> None:
         """Let `hold` look at who is refused an open; process `reader`, which it looks with, is no first run."""
 
     def watch(self, policy: Policy, scope: Scope, folder: str) -> int:

@@ -18,6 +18,7 @@ from pratique.backends.hooks.allowances import Allowances
 from pratique.backends.hooks.authors import Author, Authors
 from pratique.backends.hooks.plan import Plan
 from pratique.backends.hooks.probes import Probes
+from pratique.backends.hooks.records import Record
 from pratique.backends.hooks.sharers import Sharers
 from pratique.backends.hooks.static import Bare, RecordingLayer, StaticLayer
 from pratique.backends.pins import Pins
@@ -150,9 +151,13 @@ class KernelBackend(ABC):
                 end(pid)
             self._authors.note(record)
             self._sharers.note(record)
+            self._noted(record)
             event = translate.event(record, self._plan)
             if event is not None:
                 yield self._sharers.judged(self._seen(event))
+
+    def _noted(self, record: Record) -> None:  # noqa: B027 (most ask for nothing)
+        """What a record asks for at once, whatever becomes of it as an event."""
 
     def _seen(self, event: Event) -> Event:
         """As people should see it."""

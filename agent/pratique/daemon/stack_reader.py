@@ -1,4 +1,4 @@
-"""A process that reads Python stacks of others, without stopping them: a pid per line in, a stack per line out.
+"""A process that reads Python stacks of others, without stopping them: pid and thread per line in, a stack out.
 
 A process of its own: reading opens the other's programs and libraries, and the daemon's answering threads may
 neither open what they are asked about nor wait for an interpreter lock that somebody else holds meanwhile.
@@ -19,15 +19,17 @@ def main() -> int:
 
     def frames(pid: int, tid: int) -> list[Any]:
         threads = list(get_process_threads(pid, stop_process=False))
-        acting = [thread for thread in threads if thread.tid == tid] or threads[:1]
+        acting = [thread for thread in threads if thread.tid == (tid or pid)]
+        # In a container threads have other numbers: one that is alone is known all the same.
+        acting = acting or (threads[:1] if not tid or len(threads) == 1 else [])
         return [frame for thread in acting for frame in thread.frames]
 
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:
-        number = int(line)
+        pid, tid = map(int, line.split())
         try:
-            found = own([place(frame) for frame in frames(number, number)])
+            found = own([place(frame) for frame in frames(pid, tid)])
         except Exception:  # noqa: BLE001 (no Python, gone, another build: then there is no line to tell)
             found = []
         sys.stdout.write(json.dumps(found) + "\n")

@@ -13,12 +13,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pratique import proc
+
 _WAITING = 8
 _KEPT = 4096
 _SECONDS = 0.3
 _LOOK_SECONDS, _SLICE = 5.0, 0.02
 """Where nobody waits, a slow machine has more time, as long as nobody else begins to."""
 _START_SECONDS = 15.0
+_STOP_SECONDS, _STOP_SLICE = 0.1, 0.001
 
 
 class _Job(NamedTuple):
@@ -28,6 +31,8 @@ class _Job(NamedTuple):
     """None: it was refused before, and its author goes on."""
     inside: Sequence[str] = ()
     """Then only code in these folders and files is told."""
+    thread: int = 0
+    """The one that acts, of a process that is stopped; 0: it waits for its answer."""
 
 
 class Stacks:
@@ -69,12 +74,12 @@ class Stacks:
         with reader:  # closes its pipes and waits
             pass
 
-    def hold(self, pid: int, path: str, answer: Callable[[], None]) -> bool:
-        """Take over the duty to `answer`; False when it must be answered at once. For the answering thread."""
+    def hold(self, pid: int, path: str, answer: Callable[[], None], thread: int = 0) -> bool:
+        """See `backends.base.Hold`; False when it must be answered at once. For the answering thread."""
         if not self._ready:
             return False
         try:
-            self._jobs.put_nowait(_Job(pid, path, answer))
+            self._jobs.put_nowait(_Job(pid, path, answer, thread=thread))
         except queue.Full:
             return False
         return True
@@ -98,8 +103,10 @@ class Stacks:
             job = self._jobs.get()
             if not job.pid:
                 return
+            if job.answer is None and (job.pid, job.place) in self._known:
+                continue
             try:
-                stack = self._ask(job) if self._ready else []
+                stack = self._stack(job)
             finally:
                 if job.answer is not None:
                     job.answer()
@@ -107,9 +114,14 @@ class Stacks:
             if own:
                 self._keep(job, own[-1])
 
+    def _stack(self, job: _Job) -> list[dict[str, Any]]:
+        if not self._ready or (job.thread and not _stops(job.thread)):
+            return []
+        found = self._ask(job)
+        # Somebody else may have let it go on meanwhile: then this is not the line.
+        return found if not job.thread or _is_stopped(job.thread) else []
+
     def _keep(self, job: _Job, line: dict[str, Any]) -> None:
-        if job.answer is None and (job.pid, job.place) in self._known:
-            return
         self._known[job.pid, job.place] = {**line, "quality": "sampled" if job.answer is None else "exact"}
         if len(self._known) > _KEPT:
             self._known.popitem(last=False)
@@ -124,7 +136,7 @@ class Stacks:
         if self._late:
             return []
         try:
-            reader.stdin.write(b"%d\n" % job.pid)
+            reader.stdin.write(b"%d %d\n" % (job.pid, job.thread))
             reader.stdin.flush()
             line = self._line(_left(deadline)) if job.answer is not None else self._line_while_nobody_waits()
             self._late += not line
@@ -147,6 +159,18 @@ class Stacks:
             return b""
         ready, _, _ = select.select([reader.stdout], [], [], seconds)
         return reader.stdout.readline() if ready else b""
+
+
+def _stops(thread: int) -> bool:
+    """Whether it comes to its stop, for it may not have been there yet when it was told of."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    while not _is_stopped(thread) and time.monotonic() < deadline:
+        time.sleep(_STOP_SLICE)
+    return _is_stopped(thread)
+
+
+def _is_stopped(thread: int) -> bool:
+    return proc.state_of(thread) == "T"
 
 
 def _left(deadline: float) -> float:

@@ -1,6 +1,7 @@
 """Runs in the guest: scenarios as bare system calls behind one backend, a line of JSON for each.
 
-``replay.py BACKEND free|held [ID …]``: all scenarios where none are named; `free` adds the positive control.
+``replay.py BACKEND free|held [ID …]``: all scenarios where none are named; `free` adds the positive control. What the
+profile `strict` refuses besides is a replay of its own, `ID/strict`.
 """
 
 import fnmatch
@@ -23,6 +24,7 @@ from pratique.words import Level
 from scenarios.checks import Played, happened
 from scenarios.replaying import broken, guarded, play, shipped
 from scenarios.replays import Replay, replays
+from scenarios.scenario import ENFORCE, STRICT
 from scenarios.staged import staged
 
 _LEVELS = [level.word for level in sorted(Level)]
@@ -64,32 +66,41 @@ def main(name: str, control: str, *wanted: str) -> None:
     """Print what came of each."""
     standing = Standing(Host([], "/", ()))
     make = standing.begin if name == "lsm" else lambda host: choice.choose(name, host)[0]
-    policies: list[Policy] = []
+    policies: dict[str, Policy] = {}
     try:
         for each in replays(name):
-            if not wanted or each.id in wanted:
-                print(json.dumps({"id": each.id, **_played(each, make, control, policies)}), flush=True)
+            for guard, shown in each.guards.items():
+                if not wanted or shown in wanted:
+                    told = _played(each, make, control if guard == ENFORCE else "held", guard, policies)
+                    print(json.dumps({"id": shown, **told}), flush=True)
     finally:
         standing.shut()
 
 
 def _played(
-    each: Replay, make: Callable[[Host], Backend], control: str, policies: list[Policy]
+    each: Replay, make: Callable[[Host], Backend], control: str, guard: str, policies: dict[str, Policy]
 ) -> dict[str, object]:
     lacks = [need for need in each.needs if not (shutil.which(need) or Path("/usr/include", need).exists())]
     if lacks:
         return {"lacks": lacks}
     free = _free(each) if control == "free" else []
     with Guest(each.scenario.metadata) as place, staged(each.scenario, place):
-        # Compiled once: nobody here has rules of their own.
-        policies[:] = policies or [shipped(place)]
-        played = guarded(each, place, make, policies[0])
+        played = guarded(each, place, make, _policy(each, place, guard, policies), guard)
         return {
             "free": free,
             "broken": [*broken(played), *_blamed(played)],
             "level": _level(played),
             "leaked": _leaked(place),
         }
+
+
+def _policy(each: Replay, place: Guest, guard: str, policies: dict[str, Policy]) -> Policy | None:
+    """Compiled once, but for whose host lists something; nobody here has rules of their own."""
+    if guard == STRICT and each.scenario.allow:
+        return None
+    if guard not in policies:
+        policies[guard] = shipped(place, guard)
+    return policies[guard]
 
 
 def _free(each: Replay) -> list[str]:

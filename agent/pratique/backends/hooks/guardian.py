@@ -16,6 +16,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from pratique.backends import numbers
 from pratique.backends.hooks import fanotify
@@ -34,6 +35,7 @@ HAND_OVER_SECONDS = 30.0
 _BEAT, _RELEASE, _READY, _HOLD, _HAND_OVER = b"b", b"r", b"y", b"h", b"o"
 _START_SECONDS = 5.0
 _PAUSE = 0.005
+_TEND_SECONDS = 0.25
 _ROUNDS = 1 << 20
 
 _BPF = {"x86_64": 321, "aarch64": 280}
@@ -64,6 +66,13 @@ _IGNORED = (
 )
 
 
+class Tend(Protocol):
+    """What the guardian does besides."""
+
+    def __call__(self, *, lost: bool) -> None:
+        """`lost`: the agent is, and this is the last time."""
+
+
 class Guardian:
     """Starts the guardian process and keeps it informed; all methods are the agent's.
 
@@ -83,10 +92,12 @@ class Guardian:
         begun: int = -1,
         *,
         needed: bool = True,
+        tend: Tend | None = None,
     ) -> None:
         """`begun`: the map that says how runs begin, for an agent that may hand over to another.
 
         Not `needed`: the kernel goes on refusing by itself, so that nobody is ended when the agent is lost.
+        `tend`: what it does several times a second besides, and once more then; in its own process.
         """
         self.pid = 0
         self.fd = -1
@@ -98,6 +109,7 @@ class Guardian:
         self._interval = interval
         self._begun = begun
         self._needed = needed
+        self._tend = tend
         self._control: socket.socket | None = None
 
     def start(self) -> None:
@@ -172,7 +184,7 @@ class Guardian:
             begun = () if self._begun < 0 else (self._begun,)
             _seclude((self._gate, self._labels, control, agent, *begun, *self._keep))
             watch = _Watch(self._gate, self._labels, self._run, control, agent, self._interval, self._begun)
-            watch.needed = self._needed
+            watch.needed, watch.tend = self._needed, self._tend
             os.write(control, _READY)
             status = watch.keep()
         finally:
@@ -193,6 +205,7 @@ class _Watch:
         self._interval = interval
         self._begun = begun
         self.needed = True
+        self.tend: Tend | None = None
         self._held: list[int] = []
         """Never used and never closed: what they stand for lives as long as this process."""
 
@@ -203,7 +216,8 @@ class _Watch:
         poll.register(self._agent, select.POLLIN)
         deadline = time.monotonic() + self._interval
         while True:
-            ready = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+            ready = dict(poll.poll(self._patience(deadline) * 1000))
+            self._also(lost=False)
             word = self._word() if self._control in ready else None
             if word == _RELEASE:
                 return 0
@@ -212,7 +226,16 @@ class _Watch:
             if word in (_BEAT, _HOLD):
                 deadline = time.monotonic() + self._interval
             elif ready or time.monotonic() >= deadline:
-                return self._strike() if self.needed else self._end_agent()
+                return self._strike() if self.needed else self._let_be()
+
+    def _patience(self, deadline: float) -> float:
+        left = max(0.0, deadline - time.monotonic())
+        return left if self.tend is None else min(left, _TEND_SECONDS)
+
+    def _also(self, *, lost: bool) -> None:
+        if self.tend is not None:
+            with contextlib.suppress(Exception):  # whatever fails there, the watch goes on
+                self.tend(lost=lost)
 
     def _word(self) -> bytes:
         with socket.socket(fileno=os.dup(self._control)) as control:
@@ -231,6 +254,7 @@ class _Watch:
         self._answer_numbers()  # what it had read and will not answer
         while time.monotonic() < deadline:
             self._answer_queue()
+            self._also(lost=False)
             if _keeper(self._begun) not in (0, keeper):  # 0: another version wants no more runs of this one
                 return 0
             time.sleep(_PAUSE)
@@ -249,12 +273,16 @@ class _Watch:
                 return int(bool(alive))
             time.sleep(_PAUSE)
 
-    def _end_agent(self) -> int:
+    def _let_be(self) -> int:
+        self._end_agent()
+        self._also(lost=True)
+        return 0
+
+    def _end_agent(self) -> None:
         """A stopped or stuck agent must not come back and answer; a dead one does not mind."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._agent, signal.SIGKILL)
         _is_readable(self._agent, 1.0)
-        return 0
 
     def _kill(self, pid: int) -> bool:
         """Kill a labelled process; False if it is dead already, were its label still there."""

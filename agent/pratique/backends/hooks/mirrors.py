@@ -211,7 +211,7 @@ class CRecord(ctypes.Structure):
         ("would", c_uint8),
         ("level", c_uint8),
         ("tainted", c_uint8),
-        ("reserved", c_uint8),
+        ("stopped", c_uint8),
         ("group", c_uint16),
         ("rule", c_uint16),
         ("tid", c_uint32),

@@ -88,6 +88,8 @@ class Head(NamedTuple):
     group: int
     rule: int
     comm: str
+    stopped: bool = False
+    """Whoever reads this lets the process go on."""
 
 
 class ForkRecord(NamedTuple):
@@ -251,6 +253,7 @@ def _head(raw: CRecord) -> Head:
         group=raw.group,
         rule=raw.rule,
         comm=_text(raw.comm),
+        stopped=bool(raw.stopped),
     )
 
 

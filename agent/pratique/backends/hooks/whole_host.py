@@ -1,11 +1,11 @@
 """The `hooks` backend for a whole host."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pratique import resources
-from pratique.backends.base import HostBackend
+from pratique.backends.base import Hold, HostBackend
 from pratique.backends.hooks.backend import HooksBackend
 from pratique.backends.host_wide import HostWide
 
@@ -19,7 +19,7 @@ class WholeHost(HostWide, HooksBackend):
     def _before_threads(self) -> None:
         self._guard.postpone(self._fresh.is_ungranted)
 
-    def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
+    def hold_refusals(self, hold: Hold, reader: int) -> None:
         """Let `hold` look at who is refused an open; process `reader`, which it looks with, is no first run."""
         self._fresh.exempt = frozenset({reader})
         self._guard.hold_refusals(hold)

@@ -1,7 +1,7 @@
 """Python's mirrors of the map entries that only the `lsm` programs have (probes/include/tables.h)."""
 
 import ctypes
-from ctypes import c_char, c_uint8, c_uint16, c_uint32
+from ctypes import c_char, c_uint8, c_uint16, c_uint32, c_uint64
 from enum import IntFlag
 
 from pratique.backends.hooks.mirrors import CInodeKey
@@ -60,4 +60,4 @@ class CGlob(ctypes.Structure):
 class CSettings(ctypes.Structure):
     """`struct settings`."""
 
-    _fields_ = (("agent", c_uint32), ("confine", c_uint32))
+    _fields_ = (("agent", c_uint32), ("confine", c_uint32), ("beat", c_uint64))

@@ -27,7 +27,7 @@ class Probes(probes.Probes):
 
     watches_calls = False
     lasting = (BEGIN,)
-    maps = (*probes.Probes.maps, "objects", "names", "globs", "settings")
+    maps = (*probes.Probes.maps, "objects", "names", "globs", "settings", "stopped")
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Probes(probes.Probes):
         """`only`: the hooks to answer; all of them if none are named."""
         super().__init__(plan, run, patterns, label_slots=label_slots, ring_bytes=ring_bytes, pins=pins)
         self._attachment = attachment
+        self._settings = CSettings(os.getpid())
         types = KernelTypes()
         try:
             found = fitting(attachment, types)
@@ -58,7 +59,16 @@ class Probes(probes.Probes):
 
     def confine(self, *, confine: bool) -> None:
         """Say who the agent is, and whether what a wrapped run refuses without a rule is refused."""
-        self.table("settings").update(bytes(4), bytes(CSettings(os.getpid(), confine)))
+        self._settings.confine = confine
+        self._set()
+
+    def beat(self, moment: int) -> None:
+        """Say that lines are read, at that moment (CLOCK_BOOTTIME, ns); at 0, that they are not."""
+        self._settings.beat = moment
+        self._set()
+
+    def _set(self) -> None:
+        self.table("settings").update(bytes(4), bytes(self._settings))
 
     def table(self, name: str) -> Map:
         """A map of the loaded object."""

@@ -3,17 +3,19 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pratique import resources
-from pratique.backends.base import HostBackend
+from pratique.backends.base import Hold, HostBackend
 from pratique.backends.hooks.guardian import Guardian
+from pratique.backends.hooks.records import FileRecord, Record
 from pratique.backends.host_wide import HostWide
 from pratique.backends.lsm.backend import LsmBackend, attachment
 from pratique.backends.lsm.pins import end_of_daemon
 from pratique.backends.lsm.programs import OBJECTS
+from pratique.backends.lsm.stops import Stops
 from pratique.backends.pins import Pins
 from pratique.errors import GuardError
 from pratique.model import Event
@@ -29,10 +31,19 @@ class WholeHost(HostWide, LsmBackend):
 
     def _before_threads(self) -> None:
         """The guardian holds the gate of fresh code, and ends the guard if nobody takes over."""
+        self._stops = Stops(self._lsm)
+        self._stops.end()  # what an earlier agent has left
+        self._opened.append(self._stops.end)
         fds = self._probes.fds()
         links = [fd for name, fd in fds.items() if name not in ("labels", "begun")]
         self._guardian = Guardian(
-            self._fresh.gate, fds["labels"], self._run, links, begun=fds["begun"], needed=False
+            self._fresh.gate,
+            fds["labels"],
+            self._run,
+            (*links, *self._stops.fds),
+            begun=fds["begun"],
+            needed=False,
+            tend=self._stops.tend,
         )
         self._guardian.start()
         self._opened.append(self._guardian.release)
@@ -42,14 +53,26 @@ class WholeHost(HostWide, LsmBackend):
         end_of_daemon(self._folder, but=self._version())
         super()._retire_others(pins)
 
-    def hold_refusals(self, hold: Callable[[int, str, Callable[[], None]], bool], reader: int) -> None:
-        """The kernel answers at once: there is no wait in which the opener could be looked at."""
+    def hold_refusals(self, hold: Hold, reader: int) -> None:
+        """The kernel has answered; it stops whose line is wanted, where nobody minds (ADR 66)."""
         self._fresh.exempt = frozenset({reader})
+        self._stops.hold = hold
 
     def events(self, timeout: float) -> Iterable[Event]:
         """As ever."""
         self._guardian.beat()
+        if self._guardian.alive():  # else nobody would see to it that a stop is short
+            self._stops.beat()
         yield from super().events(timeout)
+
+    def _noted(self, record: Record) -> None:
+        if isinstance(record, FileRecord) and record.head.stopped:
+            self._stops.note(record)
+
+    def leave(self) -> None:
+        """Hand over: until the next agent reads lines, nobody is stopped for one."""
+        self._stops.end()
+        super().leave()
 
     def close(self) -> None:
         """End every labelled tree, then the guard itself."""
