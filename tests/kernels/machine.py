@@ -34,8 +34,9 @@ class Done:
 class Machine:
     """Boots on entering, is ended on leaving; what it writes to its disk is forgotten."""
 
-    def __init__(self, kernel: Path, image: Path, options: str) -> None:
+    def __init__(self, kernel: Path, image: Path, options: str, processors: int = 1) -> None:
         self._kernel, self._image, self._options = kernel, image, options
+        self._processors = processors
         self._folder = tempfile.TemporaryDirectory(prefix="pratique-kernel-")
         self._console = Path(self._folder.name) / "console"
         self._line = Path(self._folder.name) / "line"
@@ -63,12 +64,18 @@ class Machine:
         self._folder.cleanup()
 
     def run(
-        self, *argv: str, seconds: float = 60, cwd: str = "/root", stdin: bytes = b"", **environment: str
+        self,
+        *argv: str,
+        user: str = "root",
+        seconds: float = 60,
+        cwd: str = "",
+        stdin: bytes = b"",
+        **environment: str,
     ) -> Done:
-        """Run one command in the guest; `MachineError` when the guest itself falls silent."""
+        """Run one command in the guest, at home by default; `MachineError` when the guest itself falls silent."""
         if self._socket is None:
             raise MachineError("the machine is not running")
-        request = {"argv": argv, "cwd": cwd, "environment": environment, "seconds": seconds}
+        request = {"argv": argv, "user": user, "cwd": cwd, "environment": environment, "seconds": seconds}
         request["stdin"] = base64.b64encode(stdin).decode()
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         answer = self._read(seconds + 30)
@@ -90,7 +97,7 @@ class Machine:
                 "-cpu",
                 "max",
                 "-smp",
-                "1",
+                str(self._processors),
                 "-m",
                 _MEMORY,
                 "-nographic",
