@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from kernels import images, matrix
 from kernels.machine import Machine
-from kernels.parity import Parity
+from kernels.parity import Parity, column_of, version_of
 from lab.demands import demand
 
 _HARD_LIMIT = 1800
@@ -23,6 +24,12 @@ _ALL = matrix.whole()
 _BOOTS = _MATRIX.boots if _ALL else _MATRIX.boots[:1]
 # A daemon, and a guard started many times over, take minutes under emulation.
 collect_ignore = [] if _ALL else ["test_daemon.py", "test_days.py", "test_lines.py"]
+CHOSEN = 2
+"""The tier that people get plays every scenario; those that must be asked for, some of each kind."""
+_GAPS = """
+from pratique.backends.rootless import capability, gaps
+print(*gaps.of_tier(capability.tier()), sep="\\n")
+"""
 _QUICK = ("LABEL", "O02-build", "O05/strict", "O07-build", "O13", "O15-rc", "SELF", "T-tools")
 """Scenarios that `make test` replays: each kind of refusal once, one under `strict`, and a twin."""
 
@@ -54,19 +61,57 @@ def built() -> tuple[Path, dict[str, Path]]:
         return images.image(_MATRIX, kernels.values()), kernels
 
 
+@pytest.fixture(scope="session")
+def machines(
+    built: tuple[Path, dict[str, Path]],
+) -> Iterator[Callable[[matrix.Kernel, matrix.Boot], Machine]]:
+    """Boots one machine at a time; ways to boot that differ only in who guards have it one after the other."""
+    image, kernels = built
+    with ExitStack() as stack:
+        running: dict[object, Machine] = {}
+
+        def booted(kernel: matrix.Kernel, boot: matrix.Boot) -> Machine:
+            key = kernel, boot.options, boot.processors
+            if key not in running:
+                stack.close()
+                running.clear()
+                made = Machine(kernels[kernel.name], image, boot.options, boot.processors)
+                running[key] = stack.enter_context(made)
+            return running[key]
+
+        yield booted
+
+
 @pytest.fixture(
     scope="session",
     params=[(kernel, boot) for kernel in _MATRIX.kernels for boot in _BOOTS],
     ids=lambda pair: f"{pair[0].name}-{pair[1].name}",
 )
 def booted(
-    request: pytest.FixtureRequest, built: tuple[Path, dict[str, Path]]
-) -> Iterator[tuple[Machine, matrix.Boot]]:
+    request: pytest.FixtureRequest, machines: Callable[[matrix.Kernel, matrix.Boot], Machine]
+) -> tuple[Machine, matrix.Boot]:
     """A running machine; the tests of one machine run one after the other."""
     kernel, boot = request.param
-    image, kernels = built
-    with Machine(kernels[kernel.name], image, boot.options) as machine:
-        yield machine, boot
+    machine = machines(kernel, boot)
+    if boot.tier:
+        _settle(machine)
+        demand(_untiered(machine, boot))
+    return machine, boot
+
+
+def _settle(machine: Machine) -> None:
+    """Have a person without privilege there."""
+    script = f"id {matrix.PERSON} >/dev/null 2>&1 || python3 /opt/guest/person.py {matrix.PERSON}"
+    done = machine.run("sh", "-c", script, PYTHONPATH="/opt/pratique")
+    assert done.status == 0, done.output
+
+
+def _untiered(machine: Machine, boot: matrix.Boot) -> str | None:
+    """Why that tier is not had on this kernel; what it leaves open there is printed."""
+    done = machine.run("python3", "-c", _GAPS, user=boot.user, **boot.environment)
+    column = column_of(boot, version_of(machine))
+    print(*(f"{column}: {line}" for line in done.output.splitlines()), sep="\n")
+    return None if f"tier {boot.tier} of " in done.output else f"{column}: {done.output}"
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +119,12 @@ def replayed(booted: tuple[Machine, matrix.Boot]) -> list[dict[str, Any]]:
     """What came of each scenario in this machine; the positive controls are played once for each kernel."""
     machine, boot = booted
     control = "free" if matrix.controlled(boot) or not _ALL else "held"
-    wanted = () if _ALL else _QUICK
+    wanted = () if _ALL and boot.tier in (0, CHOSEN) else _QUICK
     done = machine.run(
         *("python3", "/opt/guest/replay.py", boot.backend, control, *wanted),
+        user=boot.user,
         seconds=_REPLAY_SECONDS,
-        PYTHONPATH="/opt/pratique",
+        **boot.environment,
     )
     assert done.status == 0, done.output
     return [json.loads(line) for line in done.output.splitlines() if line.startswith('{"id"')]

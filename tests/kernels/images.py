@@ -22,6 +22,7 @@ _PACKAGE = "/opt/pratique"
 _CARRIED = {
     _HERE / "guest": "opt/guest",
     _HERE.parent / "lab": "opt/tests/lab",
+    _HERE.parent / "rootless": "opt/tests/rootless",
     _HERE.parent / "scenarios": "opt/tests/scenarios",
 }
 """What of the tests the guest has, and where."""

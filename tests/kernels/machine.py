@@ -38,8 +38,11 @@ class Machine:
     Each of `wires` is a network card: the socket that it is at one end of, which the first machine at it makes.
     """
 
-    def __init__(self, kernel: Path, image: Path, options: str, wires: Sequence[Path] = ()) -> None:
-        self._kernel, self._image, self._options, self._wires = kernel, image, options, wires
+    def __init__(
+        self, kernel: Path, image: Path, options: str, processors: int = 1, wires: Sequence[Path] = ()
+    ) -> None:
+        self._kernel, self._image, self._options = kernel, image, options
+        self._processors, self._wires = processors, wires
         self._folder = tempfile.TemporaryDirectory(prefix="pratique-kernel-")
         self._console = Path(self._folder.name) / "console"
         self._line = Path(self._folder.name) / "line"
@@ -67,12 +70,18 @@ class Machine:
         self._folder.cleanup()
 
     def run(
-        self, *argv: str, seconds: float = 60, cwd: str = "/root", stdin: bytes = b"", **environment: str
+        self,
+        *argv: str,
+        user: str = "root",
+        seconds: float = 60,
+        cwd: str = "",
+        stdin: bytes = b"",
+        **environment: str,
     ) -> Done:
-        """Run one command in the guest; `MachineError` when the guest itself falls silent."""
+        """Run one command in the guest, at home by default; `MachineError` when the guest itself falls silent."""
         if self._socket is None:
             raise MachineError("the machine is not running")
-        request = {"argv": argv, "cwd": cwd, "environment": environment, "seconds": seconds}
+        request = {"argv": argv, "user": user, "cwd": cwd, "environment": environment, "seconds": seconds}
         request["stdin"] = base64.b64encode(stdin).decode()
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         answer = self._read(seconds + 30)
@@ -94,7 +103,7 @@ class Machine:
                 "-cpu",
                 "max",
                 "-smp",
-                "1",
+                str(self._processors),
                 "-m",
                 _MEMORY,
                 "-nographic",

@@ -5,6 +5,10 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from pratique.backends.rootless.capability import TIER
+
+PERSON = "person"
+"""The guest's user without privilege."""
 _FILE = Path(__file__).with_name("matrix.toml")
 
 
@@ -23,6 +27,20 @@ class Boot:
     name: str
     options: str
     backend: str
+    tier: int = 0
+    """Of `rootless`: the one that is forced."""
+    processors: int = 1
+
+    @property
+    def user(self) -> str:
+        """Who guards there."""
+        return PERSON if self.tier else "root"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every command in it has set."""
+        forced = {TIER: str(self.tier)} if self.tier else {}
+        return {"PYTHONPATH": "/opt/pratique:/opt/tests", **forced}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +59,8 @@ def whole() -> bool:
 
 
 def controlled(boot: Boot) -> bool:
-    """Whether the slow positive controls are played in this boot: once for each kernel, in the whole matrix."""
-    return whole() and boot == read().boots[0]
+    """Whether the slow positive controls are played in this boot: once for each kernel and user, of all."""
+    return whole() and boot == next(each for each in read().boots if each.user == boot.user)
 
 
 def read() -> Matrix:

@@ -1,4 +1,4 @@
-"""The parity table: scenario × backend × kernel, each cell proved in a booted machine.
+"""The parity tables: scenario × backend × kernel, each cell proved in a booted machine.
 
 `python -m kernels.parity` from `tests/` writes what `make test-kernels` saw last into docs/parity.md.
 """
@@ -11,7 +11,8 @@ from kernels import images, matrix
 from kernels.machine import Machine
 
 PAGE = images.CHECKOUT / "docs" / "parity.md"
-BEGIN, END = "<!-- rows -->\n", "<!-- /rows -->\n"
+TABLES = ("rows", "tiers")
+"""What the page has between marks of these names: guarded by root, and by somebody without privilege in each tier."""
 _KEPT = images.CACHE / "parity.json"
 
 
@@ -23,23 +24,24 @@ class Parity:
 
     def add(self, boot: matrix.Boot, machine: Machine, found: Mapping[str, str]) -> None:
         """Note what one machine proved."""
-        column = column_of(boot, ".".join(machine.release.split(".")[:2]))
+        column = column_of(boot, version_of(machine))
         for name, level in found.items():
             self.levels.setdefault(name, {})[column] = level
 
-    @property
-    def columns(self) -> list[str]:
-        """Every machine there was, in the order of the matrix."""
+    def columns(self, table: str) -> list[str]:
+        """Every machine there was that the table is about, in the order of the matrix."""
         found = {column for levels in self.levels.values() for column in levels}
-        return [column for column in columns(matrix.read()) if column in found]
+        return [column for column in columns(matrix.read(), table) if column in found]
 
-    def rows(self) -> list[list[str]]:
-        """A head, then a line for each scenario and attempt."""
+    def rows(self, table: str) -> list[list[str]]:
+        """A head, then a line for each scenario and attempt that one of its machines was asked for."""
+        shown = self.columns(table)
         body = [
-            [name, *(levels.get(column, "-") for column in self.columns)]
+            [name, *(levels.get(column, "-") for column in shown)]
             for name, levels in self.levels.items()
+            if not levels.keys().isdisjoint(shown)
         ]
-        return [["scenario or attempt", *self.columns], *body]
+        return [["scenario or attempt", *shown], *body]
 
     def keep(self) -> None:
         """For the page; what was not booted now stays as it was seen last."""
@@ -49,10 +51,13 @@ class Parity:
             _KEPT.write_text(json.dumps(merged, indent=1))
 
     def __str__(self) -> str:
-        rows = self.rows()
-        widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-        lines = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
-        return "\n".join("  ".join(line).rstrip() for line in lines)
+        return "\n\n".join(_aligned(self.rows(table)) for table in TABLES if self.columns(table))
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
 def column_of(boot: matrix.Boot, kernel: str) -> str:
@@ -60,30 +65,43 @@ def column_of(boot: matrix.Boot, kernel: str) -> str:
     return f"{boot.name} {kernel}"
 
 
-def columns(of: matrix.Matrix) -> list[str]:
+def version_of(machine: Machine) -> str:
+    """Of its kernel, as the matrix names it."""
+    return ".".join(machine.release.split(".")[:2])
+
+
+def columns(of: matrix.Matrix, table: str) -> list[str]:
     """Every column of a whole table."""
-    return [column_of(boot, kernel.name) for boot in of.boots for kernel in of.kernels]
+    boots = [boot for boot in of.boots if TABLES[bool(boot.tier)] == table]
+    return [column_of(boot, kernel.name) for boot in boots for kernel in of.kernels]
 
 
-def table(parity: Parity) -> str:
-    """In Markdown."""
-    head, *body = parity.rows()
+def shown(page: str, table: str) -> list[list[str]]:
+    """The cells that a page has between the marks of a table, without its rule."""
+    begin, end = _marks(table)
+    head, _, *body = page.partition(begin)[2].partition(end)[0].splitlines()
+    return [[cell.strip(" `") for cell in line.strip("| ").split(" | ")] for line in (head, *body)]
+
+
+def _marks(table: str) -> tuple[str, str]:
+    return f"<!-- {table} -->\n", f"<!-- /{table} -->\n"
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    head, *body = rows
     lines = [head, ["---"] * len(head), *([f"`{name}`", *levels] for name, *levels in body)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def shown(page: str) -> list[list[str]]:
-    """The cells that a page has between its marks, without its rule."""
-    head, _, *body = page.partition(BEGIN)[2].partition(END)[0].splitlines()
-    return [[cell.strip(" `") for cell in line.strip("| ").split(" | ")] for line in (head, *body)]
 
 
 def main() -> int:
     """Write the page."""
     text = PAGE.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
     parity = Parity(json.loads(_KEPT.read_text()))
-    PAGE.write_text(f"{head}{BEGIN}{table(parity)}{END}{rest.partition(END)[2]}", encoding="utf-8")
+    for table in TABLES:
+        begin, end = _marks(table)
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}{_markdown(parity.rows(table))}{end}{rest.partition(end)[2]}"
+    PAGE.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -26,7 +26,10 @@ _SIOCSIFADDR, _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8916, 0x8913, 0x8914, 1
 
 
 class Guest:
-    """Decoys and a sink; enter it as root of the machine (or of a network namespace)."""
+    """Decoys and a sink; enter it as root of the machine (or of a network namespace).
+
+    Or as somebody without privilege, once root has been there: the addresses stay.
+    """
 
     def __init__(self, metadata: bool = False) -> None:
         self._metadata = metadata
@@ -37,7 +40,8 @@ class Guest:
 
     def __enter__(self) -> "Guest":
         with ExitStack() as stack:
-            self._address()
+            if os.geteuid() == 0:
+                self._address()
             HOMES.mkdir(exist_ok=True)
             self.folder, house = new_folder("work"), new_folder("home", HOMES)
             for place in (self.folder, house):

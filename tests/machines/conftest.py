@@ -84,8 +84,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         disk = image(kernel)
     wires = [tmp_path_factory.mktemp("wires") / f"{number}" for number in range(2)]
     with ExitStack() as stack:
-        first = stack.enter_context(Machine(kernel, disk, _OPTIONS, wires))
-        others = [stack.enter_context(Machine(kernel, disk, _OPTIONS, [wire])) for wire in wires]
+        first = stack.enter_context(Machine(kernel, disk, _OPTIONS, wires=wires))
+        others = [stack.enter_context(Machine(kernel, disk, _OPTIONS, wires=[wire])) for wire in wires]
         made = Lab(first, *others)
         for machine, name in zip((first, *others), ("collector", "build-server", "dev-machine"), strict=True):
             made.say(machine, f"hostname {name}")

@@ -5,7 +5,7 @@
  *
  *   racer path GOOD SECRET TRIES      prints how often a byte of SECRET was read
  *   racer connect HOST HOST TRIES     prints how often a connect succeeded (the witness counts its own)
- *   racer exec GOOD EVIL TRIES        prints how often an exec succeeded (EVIL leaves a mark)
+ *   racer exec GOOD EVIL TRIES        prints how often an exec succeeded (EVIL leaves a file in MARK)
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -69,11 +69,15 @@ static int connect_one(void)
 
 static int exec_one(void)
 {
+	static char mark[4096];
+	static int number;
 	int status;
-	pid_t child = vfork();
+	pid_t child;
 
+	snprintf(mark, sizeof(mark), "%s/%d", getenv("MARK"), number++);
+	child = vfork();
 	if (child == 0) {
-		execl((const char *)name, "touch", getenv("MARK"), NULL);
+		execl((const char *)name, "touch", mark, NULL);
 		_exit(127);
 	}
 	waitpid(child, &status, 0);

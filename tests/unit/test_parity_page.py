@@ -7,7 +7,8 @@ from pratique.backends.coverage import LSM_ROWS
 from scenarios.replays import replays
 from scenarios.tally import coverage
 
-_TABLE = parity.shown(parity.PAGE.read_text(encoding="utf-8"))
+_PAGE = parity.PAGE.read_text(encoding="utf-8")
+_TABLE, _TIERS = (parity.shown(_PAGE, table) for table in parity.TABLES)
 _HEAD, _ROWS = _TABLE[0], {name: cells for name, *cells in _TABLE[1:]}
 _ATTEMPTS = {row.id: row.claim.word for row in LSM_ROWS}
 _REPLAYS = {name: (each.scenario, guard) for each in replays("lsm") for guard, name in each.guards.items()}
@@ -15,13 +16,15 @@ _OF_LSM = [index for index, column in enumerate(_HEAD[1:]) if not column.startsw
 
 
 def test_every_machine_has_a_column() -> None:
-    """Of the whole matrix, in its order."""
-    assert parity.columns(matrix.read()) == _HEAD[1:]
+    """Of the whole matrix, in its order, with root and without."""
+    shown = [table[0][1:] for table in (_TABLE, _TIERS)]
+    assert [parity.columns(matrix.read(), table) for table in parity.TABLES] == shown
 
 
 def test_every_attempt_and_scenario_has_a_row() -> None:
     """`make test-kernels`, then `python -m kernels.parity`, where one is missing."""
     assert {*_ATTEMPTS, *_REPLAYS} == set(_ROWS)
+    assert {*_ATTEMPTS, *_REPLAYS} <= {name for name, *_ in _TIERS[1:]}
 
 
 @pytest.mark.parametrize("name", _ATTEMPTS)

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pwd
 import signal
 import subprocess
 import termios
@@ -21,10 +22,14 @@ def main() -> None:
 
 
 def _answer(request: dict) -> dict:
+    who = pwd.getpwnam(request["user"])
     command = subprocess.Popen(
         request["argv"],
-        cwd=request["cwd"],
-        env={**os.environ, **request["environment"]},
+        cwd=request["cwd"] or who.pw_dir,
+        env={**os.environ, "HOME": who.pw_dir, **request["environment"]},
+        user=who.pw_uid,
+        group=who.pw_gid,
+        extra_groups=[],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -72,10 +72,11 @@ class Supervisor:
             if not ready:
                 return None
             # Ends first: a number that is used again must not be taken for the process that had it.
-            ended = [fd for fd, _ in ready if fd != self._listener.fd]
+            ended = dict(ready)
+            asked = ended.pop(self._listener.fd, 0)
             for fd in ended:
                 self._ended(fd)
-            if len(ended) < len(ready) and (pending := self._answer_one()) is not None:
+            if asked and (pending := self._heard(asked)) is not None:
                 return pending
             if ended:
                 return None
@@ -92,6 +93,13 @@ class Supervisor:
         """Stop to answer: what still runs gets ENOSYS."""
         self._poll.close()
         self._listener.close()
+
+    def _heard(self, asked: int) -> Event | None:
+        if asked & select.EPOLLIN:
+            return self._answer_one()
+        # Nobody is left behind the filter: a kernel before 6.11 would wait for the next call for ever.
+        self._poll.unregister(self._listener.fd)
+        return None
 
     def _answer_one(self) -> Event | None:
         call = self._listener.receive()
