@@ -8,15 +8,17 @@ from pratique.runs.run import Run
 from pratique.words import Act, Action, Level
 
 
-def settle(event: Event, policy: Policy, backend: Backend, run: Run) -> None:
-    """Answer the pending exec that `event` told of, and that was added to `run`."""
+def settle(event: Event, policy: Policy, backend: Backend, run: Run) -> Event | None:
+    """Answer the pending exec that `event` told of, and that was added to `run`; what a `[[block]]` did to it."""
     settlement, origin = run.settle(event)
     if allows.blocked(policy, settlement.identity) is not None:
         backend.refuse(event)
-        run.add(_blocked(event, settlement, origin))
-        return
+        done = _blocked(event, settlement, origin)
+        run.add(done)
+        return done
     granted = allows.allows_for(policy, settlement.identity, settlement.stage)
     backend.settle(event, settlement, origin, granted)
+    return None
 
 
 def _blocked(event: Event, settlement: Settlement, origin: int) -> Event:

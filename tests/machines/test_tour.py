@@ -67,9 +67,11 @@ def test_a_refused_job_fails_and_is_seen(lab: Lab, build_server: Machine) -> Non
 def test_what_is_blocked_is_refused_on_the_other_machine(lab: Lab, dev_machine: Machine) -> None:
     """With its services up a plain `pip install` of what was blocked is refused before its first instruction."""
     lab.ask(f"policy block {_PURL} --reason 'it steals credentials'")
-    applied = "policy progress blocks"
-    told = f"sudo -u pratique-collector pratique-server {applied} --data /var/lib/pratique-collector"
-    _until(lab, lab.collector, f"{told} | grep applied")
+    enrolled = lab.say(dev_machine, "cat /var/lib/pratique/telemetry/enrolment.json").output
+    told = (
+        "sudo -u pratique-collector pratique-server policy progress blocks --data /var/lib/pratique-collector"
+    )
+    _until(lab, lab.collector, f"{told} | grep {json.loads(enrolled)['host_id']} | grep applied")
 
     tried = lab.say(dev_machine, _INSTALL)
     assert (tried.status != 0, _taken(lab, dev_machine)) == (True, False), tried.output

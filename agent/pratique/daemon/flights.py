@@ -202,9 +202,11 @@ class Flights:
 
     def _settle(self, flight: Flight, event: Event) -> None:
         self.first_runs.take()  # what a manager was refused before it started this
-        settling.settle(event, self.policy, self._backend, flight.run)
+        blocked = settling.settle(event, self.policy, self._backend, flight.run)
         for origin in flight.new_origins():
             self._state.keep_origin(flight.number, origin.number, origin_facts(origin))
+        if blocked is not None:
+            self._tell(flight, blocked)
 
     def _tell(self, flight: Flight, event: Event) -> None:
         origin = flight.run.origins().get(event.origin)

@@ -16,7 +16,7 @@ from daemon import ROOT, SECRET, asked, start, until
 from pratique import proc
 
 _TRIES = 3
-PACKED, STATE = ROOT / "dist", Path("/var/lib/pratique")
+PACKED, STATE = ROOT / "lines", Path("/var/lib/pratique")
 _WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _THEFT = """
 def steal():
