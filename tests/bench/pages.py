@@ -38,6 +38,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--events", type=int, default=1_000_000)
     asked.add_argument("--rounds", type=int, default=30)
+    asked.add_argument("--hosts", type=int, default=1_000)
     asked.add_argument("--store", type=Path, help="a folder to keep the store in, for the next time")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="pages") as name:
@@ -47,7 +48,7 @@ def main() -> None:
         if not (folder / "filled").exists():
             fleet = story.tell(store)
             began = time.perf_counter()
-            large.fill(fleet, given.events // large.EVENTS)
+            large.fill(fleet, given.events // large.EVENTS, given.hosts)
             print(f"{given.events:,} events written in {time.perf_counter() - began:.0f} s", flush=True)
             (folder / "filled").touch()
         with _served(folder) as (address, server):

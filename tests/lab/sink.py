@@ -1,5 +1,6 @@
 """The attacker's side: listeners that keep every byte with its time, and answer like a small web server."""
 
+import select
 import socket
 import threading
 import time
@@ -8,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 _PATIENCE = 2.0
+_TURN = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,13 @@ class Sink:
     connections: list[int] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
+    _talks: int = 0
+    _taking: threading.Lock = field(default_factory=threading.Lock)
+    """Held from taking a connection or datagram until it counts: it waits at its socket, or counts, at any time."""
 
     def serve(self, sock: socket.socket) -> None:
         """Take a listening TCP or bound UDP socket and serve it from a thread until `close`."""
+        sock.setblocking(False)
         self._sockets.append(sock)
         loop = self._accept if sock.type == socket.SOCK_STREAM else self._receive
         threading.Thread(target=loop, args=(sock,), daemon=True).start()
@@ -42,7 +48,10 @@ class Sink:
         return port
 
     def received(self, port: int | None = None) -> bytes:
-        """Everything that came, on one port or on all."""
+        """Everything that came, on one port or on all, also what nobody had yet read when it was asked for."""
+        deadline = time.monotonic() + 2 * _PATIENCE
+        while self._is_busy() and time.monotonic() < deadline:
+            time.sleep(_TURN)
         return b"\n".join(item.data for item in self.deliveries if port in (None, item.port))
 
     def close(self) -> None:
@@ -53,11 +62,20 @@ class Sink:
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
+    def _is_busy(self) -> bool:
+        with self._taking:
+            return bool(self._talks) or any(_waits(sock) for sock in self._sockets if sock.fileno() >= 0)
+
     def _accept(self, sock: socket.socket) -> None:
         port = sock.getsockname()[1]
         while True:
             try:
-                connection, _ = sock.accept()
+                _waits(sock, None)
+                with self._taking:
+                    connection, _ = sock.accept()
+                    self._talks += 1
+            except BlockingIOError:  # whoever was there has left
+                continue
             except OSError:
                 return
             self.connections.append(port)
@@ -67,22 +85,38 @@ class Sink:
         port = sock.getsockname()[1]
         while True:
             try:
-                data, _ = sock.recvfrom(65535)
+                _waits(sock, None)
+                with self._taking:
+                    data, _ = sock.recvfrom(65535)
+                    self.deliveries.append(Delivery(port, time.time(), data))
+            except BlockingIOError:
+                continue
             except OSError:
                 return
-            if not data and sock.fileno() < 0:
-                return
-            self.deliveries.append(Delivery(port, time.time(), data))
 
     def _converse(self, connection: socket.socket, port: int) -> None:
         with connection:
             connection.settimeout(_PATIENCE)
-            data = _read_request(connection)
-            self.deliveries.append(Delivery(port, time.time(), data))
+            data = b""
+            try:
+                data = _read_request(connection)
+            finally:
+                with self._taking:
+                    self.deliveries.append(Delivery(port, time.time(), data))
+                    self._talks -= 1
             body = self.answers.get(_path(data), b"ok\n")
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
             with suppress(OSError):
                 connection.sendall(head.encode() + body)
+
+
+def _waits(sock: socket.socket, patience: int | None = 0) -> bool:
+    """Whether something waits there to be taken; `OSError` when the socket is closed."""
+    if sock.fileno() < 0:
+        raise OSError("closed")
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(patience))
 
 
 def _read_request(connection: socket.socket) -> bytes:
