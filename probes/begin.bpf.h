@@ -17,7 +17,7 @@ static __always_inline bool label_new(struct beginnings *how, struct label *labe
 	__u32 tgid = current_tgid();
 
 	label->run = how->family | (__u32)__sync_fetch_and_add(&how->begun, 1);
-	label->actor = ACTOR_MANAGER;
+	label->actor = ACTOR_MIXED; /* as in become_manager() */
 	label->stage = STAGE_RESOLVE;
 	if (!bpf_map_update_elem(&labels, &tgid, label, BPF_NOEXIST))
 		return true;

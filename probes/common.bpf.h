@@ -24,6 +24,11 @@ static __always_inline bool fresh_code(const struct label *label)
 	return label->actor == ACTOR_PACKAGE || label->actor == ACTOR_PROJECT;
 }
 
+static __always_inline bool is_manager(__u8 actor)
+{
+	return actor == ACTOR_MANAGER || actor == ACTOR_MIXED;
+}
+
 static __always_inline void count(enum counter which)
 {
 	__u32 zero = 0;

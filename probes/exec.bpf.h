@@ -136,7 +136,10 @@ static __always_inline void decide_code(struct exec_record *exec, struct file *f
 		tell_path(state, exec->path);
 }
 
-/* The command, or the project's own scripts, may start a manager; nothing below them climbs back. */
+/*
+ * The command, or the project's own scripts, may start a manager; nothing below them climbs back. What it loads into
+ * itself is known only to userspace: until that has looked, it has no more rights than if it were others' code.
+ */
 static __always_inline void become_manager(struct scratch *scratch, struct label *label)
 {
 	struct exec_record *exec = &scratch->record;
@@ -144,9 +147,9 @@ static __always_inline void become_manager(struct scratch *scratch, struct label
 	exec->patterns = recognise(scratch);
 	if (!exec->patterns)
 		return;
-	label->actor = ACTOR_MANAGER;
+	label->actor = ACTOR_MIXED;
 	label->stage = STAGE_RESOLVE;
-	exec->head.actor = ACTOR_MANAGER;
+	exec->head.actor = ACTOR_MIXED;
 	exec->head.stage = STAGE_RESOLVE;
 }
 
@@ -166,7 +169,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct label *label = current_label();
 	struct scratch *scratch;
 	struct exec_record *exec;
-	bool pending, killed;
+	bool pending, killed, urgent;
 	__u64 length;
 	__u32 zero = 0;
 
@@ -178,7 +181,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (!scratch)
 		return 0;
 	exec = &scratch->record;
-	pending = label->actor == ACTOR_MANAGER || label->actor == ACTOR_HELPER || label->flags & LABEL_PENDING;
+	pending = is_manager(label->actor) || label->actor == ACTOR_HELPER || label->flags & LABEL_PENDING;
 	describe(exec, label, task, bprm);
 	if (pending)
 		become_pending(exec, label);
@@ -192,7 +195,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (length > EXEC_ARGV_MAX)
 		length = EXEC_ARGV_MAX;
 	/* Nobody would ever settle a stopped process whose record was lost. */
-	if (!send(&exec->head, __builtin_offsetof(struct exec_record, argv) + length, pending || killed) && pending)
+	urgent = pending || killed || is_manager(exec->head.actor);
+	if (!send(&exec->head, __builtin_offsetof(struct exec_record, argv) + length, urgent) && pending)
 		bpf_send_signal(SIGKILL);
 	return 0;
 }

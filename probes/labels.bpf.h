@@ -72,6 +72,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		return 0;
 	count(COUNT_EXIT);
 	/* What a manager installed may be run the moment it is gone. */
-	send(&record.head, sizeof(record), record.head.actor == ACTOR_MANAGER);
+	send(&record.head, sizeof(record), is_manager(record.head.actor));
 	return 0;
 }

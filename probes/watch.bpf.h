@@ -2,7 +2,7 @@
 /*
  * Every system call of the host passes here from the moment that a run has fresh code, so there is one program, at
  * the return only, and it looks at the number first. What the command and the manager do is not judged here, also
- * when it is attached. (Per-syscall perf events are cheaper, but closing each one waits 20 to 70 ms for the whole
+ * when it is attached, but whom a mixed manager reached. (Per-syscall perf events are cheaper, but closing each one waits 20 to 70 ms for the whole
  * machine.)
  */
 
@@ -20,7 +20,7 @@ int BPF_PROG(on_return, struct pt_regs *registers, long ret)
 	if (!call.watch || !call.watch->kind)
 		return 0;
 	label = current_label();
-	if (!label || !fresh_code(label))
+	if (!label || !(fresh_code(label) || (label->actor == ACTOR_MIXED && call.watch->kind == WATCH_CONNECT)))
 		return 0;
 	if (call.watch->kind == WATCH_OPEN)
 		open_returned(label, &call, ret);

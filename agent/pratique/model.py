@@ -95,6 +95,11 @@ class Event(NamedTuple):
     times: int = 1
     """How many acts like it, by the same process within a second, it stands for."""
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether somebody must say who this is: a stopped process, or a manager that has just begun."""
+        return self.exec is not None and (self.exec.pending or self.actor is Actor.MIXED)
+
 
 class Settlement(NamedTuple):
     """What a stopped process is: the answer to a pending exec."""

@@ -172,7 +172,7 @@ class _Watch:
     def _carry(self, timeout: float) -> None:
         for event in self._backend.events(timeout):
             self._run.add(event)
-            if event.exec is not None and event.exec.pending:
+            if event.is_asking:
                 settling.settle(event, self._policy, self._backend, self._run)
 
     def _finish(self) -> str | None:

@@ -34,13 +34,19 @@ class Word(IntEnum):
 
 
 class Actor(Word):
-    """Who acts; trust only goes down the list (docs/policy.md section 1)."""
+    """Who acts; trust only goes down the list, where MIXED stands after MANAGER (docs/policy.md section 1)."""
 
     COMMAND = 1
     MANAGER = 2
     HELPER = 3
     PROJECT = 4
     PACKAGE = 5
+    MIXED = 6
+
+
+MANAGERS = (Actor.MANAGER, Actor.MIXED)
+TRUSTED = (Actor.COMMAND, *MANAGERS, Actor.HELPER)
+"""Whose own doings are theirs to do; rules speak of some of a mixed manager's."""
 
 
 class Stage(Word):

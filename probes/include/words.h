@@ -13,6 +13,7 @@ enum actor {
 	ACTOR_HELPER = 3,
 	ACTOR_PROJECT = 4,
 	ACTOR_PACKAGE = 5,
+	ACTOR_MIXED = 6,
 };
 
 enum stage {

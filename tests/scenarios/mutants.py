@@ -26,8 +26,13 @@ BLIND = {
     "ring.use": "the filter answers every ring as a kernel without them does, and says nothing of it",
 }
 """Rules that say nothing on `hooks`; a row says so, and their samples are all that tests them here."""
-OF_MANAGERS = ("manager.mixed", "script.unapproved")
-"""Rules about managers themselves: no replay has one, so `tests/root/test_managers.py` plays them with real ones."""
+OF_MANAGERS = {
+    "manager.mixed": "test_managers.py",
+    "script.unapproved": "test_managers.py",
+    "secrets.mixed": "test_mixed.py",
+    "brokers.mixed": "test_mixed.py",
+}
+"""Rules about managers themselves: no replay has one, so these files of `tests/root` play them with real ones."""
 _STAGES = {stage.word: stage for stage in Stage}
 _ACTS = {act.word: act for act in Act}
 

@@ -152,3 +152,22 @@ def test_the_manager_s_own_environment_counts(is_spared: bool) -> None:
     found = [(each.rule, each.action, each.target["path"]) for each in run.summary().findings]
 
     assert found == ([] if is_spared else [("mixed", Action.AUDIT, "/mine/a.js")])
+
+
+@pytest.mark.parametrize(
+    ("options", "actor"), [("--require ./a.js", Actor.MIXED), ("", Actor.MANAGER)], ids=["loaded", "nothing"]
+)
+def test_what_a_manager_is_that_has_begun(options: str, actor: Actor) -> None:
+    """It begins as mixed; one that loads nothing is a manager."""
+    run = Run(sample.policy(), ["sh"], "/mine", {}, "hooks", registry(), Given(homes=[sample.HOME]))
+    told = {**os.environ, "NODE_OPTIONS": options}
+    waits = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(waits, env=told, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as manager:
+        manager.stdout.readline()
+        event = sample.execed(manager.pid, 1, _NPM, actor=Actor.MIXED, cwd="/mine")
+        run.add(event)
+        found = run.recognised(event)
+        manager.kill()
+
+    assert found is actor
+    assert [process.actor for process in run.summary().tree] == [actor]

@@ -98,7 +98,7 @@ def test_locked_rules() -> None:
     }
 
 
-def test_only_package_and_project_are_judged_by_default() -> None:
+def test_only_code_of_others_and_the_project_are_judged_by_default() -> None:
     """Command, manager and helper work as if unguarded; only Pratique itself is closed to them."""
     actors = {
         actor
@@ -108,7 +108,7 @@ def test_only_package_and_project_are_judged_by_default() -> None:
         for actor in row.actors
     }
 
-    assert actors == {Actor.PROJECT, Actor.PACKAGE}
+    assert actors == {Actor.PROJECT, Actor.PACKAGE, Actor.MIXED}
 
 
 def _denied() -> Iterator[tuple[tuple[Stage, ...], Act, dict[str, Any]]]:

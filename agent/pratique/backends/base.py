@@ -154,6 +154,9 @@ class Backend(Protocol):
     def settle(self, event: Event, settlement: Settlement, origin: int, allows: Sequence[Allow]) -> None:
         """Say what the stopped process of a pending exec is, which allows its origin has, and let it go on."""
 
+    def recognised(self, event: Event, actor: Actor) -> None:
+        """Say what the manager is that this exec began as mixed: MANAGER or MIXED; it was not stopped."""
+
     def refuse(self, event: Event) -> None:
         """End the stopped process of a pending exec before its first instruction."""
 

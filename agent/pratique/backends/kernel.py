@@ -181,6 +181,14 @@ class KernelBackend(ABC):
         with contextlib.suppress(ProcessLookupError):
             os.kill(event.pid, signal.SIGCONT)
 
+    def recognised(self, event: Event, actor: Actor) -> None:
+        """What the manager is that this exec began. Should it execute again meanwhile, it is stopped and settled."""
+        label = self._probes.label_of(event.pid)
+        if label is None or label.run != event.run or label.actor is not Actor.MIXED:
+            return
+        self._probes.set_label(event.pid, actor, label.stage, label.origin, must_exist=True, run=event.run)
+        self._authors.settled(event.pid, Author(event.run, label.origin, label.stage, actor))
+
     def grant(self, origin: int, allows: Sequence[Allow]) -> None:
         """Give the tree of `origin` these allows."""
         self._allow(origin, allows)

@@ -18,7 +18,7 @@ from pratique.runs import joining
 from pratique.runs import report as reports
 from pratique.runs.attribution import Origin
 from pratique.runs.run import Given, Run
-from pratique.words import Action, Actor
+from pratique.words import MANAGERS, Action
 
 GRACE = 2.0
 """Seconds that descendants have after the first process, as after a wrapped command."""
@@ -110,7 +110,7 @@ class Flight:
 
     def _note_install(self, event: Event) -> None:
         seen = event.exec
-        if seen is not None and seen.argv and event.actor is Actor.MANAGER:
+        if seen is not None and seen.argv and event.actor in MANAGERS:
             environment = self.environment if event.pid == self.first else proc.environment_of(event.pid)
             self.installs[event.pid] = Install(seen.argv, seen.cwd, environment, host.stamped(event.time))
 

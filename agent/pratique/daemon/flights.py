@@ -86,7 +86,7 @@ class Flights:
             flight = self._live.get(event.run) or self._begin(event)
             flight.take(event)
             self._follow_installs(flight, event)
-            if event.exec is not None and event.exec.pending:
+            if event.is_asking:
                 self._settle(flight, event)
             elif event.rule is not None and event.action is not Action.ALLOW:
                 self._tell(flight, event)

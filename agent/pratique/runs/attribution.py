@@ -8,9 +8,9 @@ from pratique.managers import matching
 from pratique.managers.base import Context, Manager, Stopped
 from pratique.model import Event, Settlement
 from pratique.runs.tree import Image, Process
-from pratique.words import Actor, Stage
+from pratique.words import MANAGERS, Actor, Stage
 
-_TRUSTED = (Actor.MANAGER, Actor.HELPER)
+_TRUSTED = (*MANAGERS, Actor.HELPER)
 
 
 class Origin(NamedTuple):
@@ -63,7 +63,7 @@ def sponsor(process: Process, managers: Mapping[str, Manager]) -> Sponsor | None
     for each, image, actor, name in _images(process):
         if actor not in _TRUSTED:
             break
-        family = (recognise(image.argv, managers) if actor is Actor.MANAGER else None) or name
+        family = (recognise(image.argv, managers) if actor in MANAGERS else None) or name
         if family is None:
             continue
         if found is not None and family != found.name:

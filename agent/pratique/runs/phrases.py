@@ -23,6 +23,7 @@ _TECHNIQUES = 4
 _WHO = {
     "command": "the command itself",
     "manager": "the package manager itself",
+    "mixed": "the package manager itself, with code of others in it",
     "helper": "a helper of the package manager",
     "project": "the project's own scripts",
 }
@@ -115,7 +116,7 @@ def who(finding: Json) -> str:
 def how(finding: Json, manager: str | None = None) -> list[str]:
     """The processes from the manager (or the start) to the one that acted, equal neighbours joined."""
     line = list(finding["process"]["ancestry"])
-    managers = [index for index, each in enumerate(line) if each["actor"] == "manager"]
+    managers = [index for index, each in enumerate(line) if each["actor"] in ("manager", "mixed")]
     line = line[managers[0] :] if managers else line[-3:]
     chain = [(each["pid"], command(each, folders=False)) for each in [*line, finding["process"]]]
     if managers and manager:

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from pratique import host, proc
-from pratique.managers.base import DECIDING, Learned, Manager, Stopped
+from pratique import host
+from pratique.managers.base import Learned, Manager, Stopped
 from pratique.model import Event, Exec, Kind, Settlement
 from pratique.policy.model import Policy
 from pratique.runs import attribution, ulid
 from pratique.runs.attribution import Origin
+from pratique.runs.loads import Loads
 from pratique.runs.tally import Peer, Tally
 from pratique.runs.tree import Process, Tree, bounded
-from pratique.words import Actor, Stage
+from pratique.words import MANAGERS, Actor, Stage
 
 if TYPE_CHECKING:
     from pratique.runs.findings import Found
@@ -24,7 +25,7 @@ _BATCH = 8_192
 # What a recording may hold: some 300 MB. What comes after is counted.
 _MOST_RECORDED = 500_000
 _MOST_COMMANDS = 1_000
-_GUARDED = (Actor.MANAGER, Actor.PROJECT, Actor.PACKAGE)
+_GUARDED = (*MANAGERS, Actor.PROJECT, Actor.PACKAGE)
 
 
 class Summary(NamedTuple):
@@ -140,10 +141,7 @@ class Run:
         self._memory: dict[str, dict[str, object]] = {}
         self._manager: tuple[str, tuple[str, ...]] | None = None
         self._commands: dict[tuple[tuple[str, ...], str], None] = {}
-        self._environments: dict[int, Mapping[str, str]] = {}
-        """What managers were started with that are not judged yet."""
-        self._inside: set[str] = set()
-        """Files that managers load into themselves, and that are told, or need not be."""
+        self._loads = Loads(managers, environment)
         self._guarded = False
         self._tally = Tally()
 
@@ -158,8 +156,8 @@ class Run:
         """Take an event in: an append, judged with its batch."""
         self._queue.append(event)
         self._keep(event)
-        if event.kind is Kind.EXEC and event.actor is Actor.MANAGER and self._given.is_live:
-            self._note_environment(event.pid)
+        if event.kind is Kind.EXEC and event.actor in MANAGERS and self._given.is_live:
+            self._loads.begin(event)
         if len(self._queue) >= _BATCH:
             self._judge()
 
@@ -170,6 +168,8 @@ class Run:
         above = attribution.sponsor(self._tree.at(event), self.managers)
         memory = self._memory.setdefault(above.name if above else "", {})
         settlement, child = attribution.judge(event, above, self.managers, memory, self.written_by_package)
+        if child is not None and above is not None and settlement.actor is Actor.MANAGER:
+            settlement = settlement._replace(actor=self._nested(event, child, above))
         number = self._origin_number(settlement, event)
         if number and number not in self._origins:
             self._begin_origin(number, settlement, event, child, above)
@@ -177,6 +177,27 @@ class Run:
             Settled(event.pid, settlement.actor, settlement.stage, number, above.name if above else None)
         )
         return settlement, number
+
+    def may_load(self, pid: int) -> bool:
+        """Whether a manager that has begun was started with a variable by which code is loaded."""
+        return self._loads.is_told(pid)
+
+    def recognised(self, event: Event) -> Actor:
+        """What a manager is that has begun, and that was added: MIXED where it loads code of others into itself."""
+        self._judge()
+        process = self._tree.at(event)
+        actor = self._manager_of(event.pid)
+        self._settled(Settled(event.pid, actor, event.stage, event.origin, process.manager))
+        return actor
+
+    def _nested(self, event: Event, child: Stopped, above: attribution.Sponsor) -> Actor:
+        name = attribution.recognise(child.argv, self.managers) or above.name
+        image = Exec(child.exe, child.exe, child.argv, child.cwd)
+        self._loads.look(self._tree.at(event), name, image, child.environment)
+        return self._manager_of(event.pid)
+
+    def _manager_of(self, pid: int) -> Actor:
+        return Actor.MIXED if self._loads.is_in(pid) else Actor.MANAGER
 
     def settled(self, origins: Sequence[Origin], settled: "Settled") -> None:
         """Take over a settlement as it was recorded, after the event it answered (replay)."""
@@ -194,7 +215,7 @@ class Run:
 
     def spare(self, path: str) -> None:
         """A file that would have brought code of others into a manager was refused to it: there is nothing to say."""
-        self._inside.add(path)
+        self._loads.spare(path)
 
     def manager_commands(self) -> list[tuple[tuple[str, ...], str]]:
         """Every command line of a manager so far, with its directory."""
@@ -225,6 +246,8 @@ class Run:
         from pratique.runs import redact  # noqa: PLC0415 (as above)
 
         judgement = self._judge()
+        for load in self._loads.untold():
+            judgement.mixed(load.process, load.path, load.time, self.number)
         end = self._end or _End(self._clock(), None, None, 0, {})
         return Summary(
             id=self.id,
@@ -304,7 +327,7 @@ class Run:
         return process
 
     def _recognise(self, process: Process, image: Exec) -> None:
-        if process.actor is not Actor.MANAGER:
+        if process.actor not in MANAGERS:
             return
         argv = image.argv
         name = attribution.recognise(argv, self.managers)
@@ -316,25 +339,7 @@ class Run:
         if self._manager is None:
             self._manager = (name, argv)
         if self._given.is_live:
-            self._mixed(process, name, image)
-
-    def _note_environment(self, pid: int) -> None:
-        """Now, for it is judged later, when the process may be gone."""
-        if len(self._environments) < _MOST_COMMANDS:
-            held = proc.environment_of(pid)
-            self._environments[pid] = {key: held[key] for key in DECIDING if key in held}
-
-    def _mixed(self, process: Process, name: str, image: Exec) -> None:
-        """What a manager loads into its own process has the manager's rights: that much is said."""
-        environment = self._environments.pop(process.pid, None) or self.environment
-        try:
-            found = self.managers[name].inside(_spelt_out(image), environment, image.cwd)
-        except (OSError, ValueError):
-            return  # a file that cannot be read only makes the report say less
-        for path in found:
-            if path not in self._inside:
-                self._inside.add(path)
-                self._judgement.mixed(process, path, self._clock(), self.number)
+            self._loads.look(process, name, image)
 
     def _label(self, process: Process, actor: Actor, stage: Stage, origin: int) -> None:
         self._tree.label(process, actor, stage, origin)
@@ -345,7 +350,7 @@ class Run:
     def _settled(self, settled: "Settled") -> None:
         process = self._tree.of(settled.pid)
         if process is not None:
-            process.manager = settled.manager if settled.actor in (Actor.MANAGER, Actor.HELPER) else None
+            process.manager = settled.manager if settled.actor in (*MANAGERS, Actor.HELPER) else None
             self._label(process, settled.actor, settled.stage, settled.origin)
             origin = self._origins.get(settled.origin)
             if origin is not None and origin.pid == settled.pid and origin.settlement.approved is False:
@@ -390,14 +395,6 @@ class Run:
             return tuple(self.managers[above.name].requested(above.image.argv, above.image.cwd))
         except (OSError, ValueError):
             return ()  # a lock file that cannot be read only makes the report say less
-
-
-def _spelt_out(image: Exec) -> tuple[str, ...]:
-    """Its words, the first of them with the whole path of what was executed."""
-    if not image.argv:
-        return ()
-    first = image.exe if image.exe.endswith(f"/{image.argv[0]}") else image.argv[0]
-    return (os.path.normpath(os.path.join(image.cwd, first)) if "/" in first else first, *image.argv[1:])  # noqa: PTH118
 
 
 def _homes(environment: Mapping[str, str]) -> tuple[str, ...]:

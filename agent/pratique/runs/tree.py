@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pratique.model import Event, Exec
-from pratique.words import Actor, Stage
+from pratique.words import MANAGERS, Actor, Stage
 
 KEPT = 32_768
 _WORDS, _LETTERS = 64, 1024
@@ -132,7 +132,7 @@ class Tree:
         process = Process(self._next, event.pid, event.time, parent, event.actor, event.stage, event.origin)
         if parent is not None:
             parent.children += 1
-            process.manager = parent.manager if event.actor in (Actor.MANAGER, Actor.HELPER) else None
+            process.manager = parent.manager if event.actor in (*MANAGERS, Actor.HELPER) else None
         self._live[event.pid] = process
         self._count(process.origin, +1)
         self._all[process.number] = process

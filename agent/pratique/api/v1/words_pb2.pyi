@@ -12,6 +12,7 @@ class Actor(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTOR_HELPER: _ClassVar[Actor]
     ACTOR_PROJECT: _ClassVar[Actor]
     ACTOR_PACKAGE: _ClassVar[Actor]
+    ACTOR_MIXED: _ClassVar[Actor]
 
 class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -81,6 +82,7 @@ ACTOR_MANAGER: Actor
 ACTOR_HELPER: Actor
 ACTOR_PROJECT: Actor
 ACTOR_PACKAGE: Actor
+ACTOR_MIXED: Actor
 STAGE_UNSPECIFIED: Stage
 STAGE_RESOLVE: Stage
 STAGE_BUILD: Stage

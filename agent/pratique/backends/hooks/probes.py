@@ -23,7 +23,7 @@ from pratique.errors import GuardError
 from pratique.managers.base import Pattern
 from pratique.words import Actor, Stage
 
-_FRESH = (Actor.PACKAGE, Actor.PROJECT)
+_WATCHED = (Actor.PACKAGE, Actor.PROJECT, Actor.MIXED)
 """Whose system calls are judged when they return."""
 
 
@@ -69,9 +69,10 @@ class Probes(Named):
     ) -> bool:
         """Label a process; False when `must_exist` and it has no label (it is gone).
 
-        The first label of fresh code puts the program of system calls in force: the whole host pays for it.
+        The first label of fresh code, or of a mixed manager, puts the program of system calls in force: the whole
+        host pays for it.
         """
-        if self.watches_calls and actor in _FRESH and CALLS not in self._links:
+        if self.watches_calls and actor in _WATCHED and CALLS not in self._links:
             self._watch_calls()
         label = CLabel(self._run if run is None else run, origin, stage, actor, flags)
         return self._labels.update(u32(pid), bytes(label), EXIST if must_exist else ANY)

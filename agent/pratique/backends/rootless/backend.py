@@ -205,6 +205,12 @@ class RootlessBackend:
         if self._supervisor is not None:
             self._supervisor.settled(event.pid)
 
+    def recognised(self, event: Event, actor: Actor) -> None:
+        """What the manager is that this exec began, unless it is something else by now."""
+        task = self._tasks.get(event.pid)
+        if task is not None and not task.pending and task.label.actor is Actor.MIXED:
+            self._relabel(event.pid, task.label._replace(actor=actor))
+
     def _relabel(self, pid: int, label: Label) -> None:
         task = self._tasks.get(pid)
         if task is not None:

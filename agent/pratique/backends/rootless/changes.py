@@ -16,13 +16,12 @@ from pratique.backends.rootless.listener import Call
 from pratique.backends.rootless.locate import Entry, absolute, directory_number, entry, located
 from pratique.backends.rootless.tasks import Task, umask_of
 from pratique.backends.rootless.zones import Zones
-from pratique.words import Act, Actor
+from pratique.words import TRUSTED, Act, Actor
 
 _CWD = syscalls.AT_FDCWD
 _REMOVE_DIRECTORY = 0x200
 _FOLLOW = 0x400
 _NOFOLLOW = 0x100
-_TRUSTED = (Actor.COMMAND, Actor.MANAGER, Actor.HELPER)
 
 
 class Changes:
@@ -154,7 +153,7 @@ class Changes:
         return self._on_names(task, call, (old, new), Act.FILE_LINK, link)
 
     def _chmod(self, task: Task, call: Call, directory: int, address: int, mode: int) -> Answer:
-        if task.label.actor in _TRUSTED:
+        if task.label.actor in TRUSTED:
             return GO_ON
         return self._on_object(
             task,
@@ -184,7 +183,7 @@ class Changes:
         try:
             with located(task, call.thread, directory_number(directory), path) as found:
                 groups = self._guarded.groups("write", found.path, found.key)
-                if not groups and act is Act.FILE_TRUNCATE and task.label.actor not in _TRUSTED:
+                if not groups and act is Act.FILE_TRUNCATE and task.label.actor not in TRUSTED:
                     self._judge.note(task, act, found.path)
                 if groups and self._judge.refuses(task, act, groups, {"path": found.path}):
                     return Fail(errno.EACCES)
@@ -286,12 +285,12 @@ class Changes:
         if task.label.actor is Actor.PACKAGE:
             self._written.add(path)
         groups = self._guarded.groups("write", path, None)
-        if not groups and act is Act.FILE_REMOVE and task.label.actor not in _TRUSTED:
+        if not groups and act is Act.FILE_REMOVE and task.label.actor not in TRUSTED:
             self._judge.note(task, act, path)
         return bool(groups) and self._judge.refuses(task, act, groups, target)
 
     def _is_plain(self, task: Task, call: Call, directory: int, path: str) -> bool:
-        if task.label.actor not in _TRUSTED:
+        if task.label.actor not in TRUSTED:
             return False
         whole = absolute(task, call.thread, directory_number(directory), path)
         folder = os.path.dirname(os.path.normpath(whole or "/"))  # noqa: PTH120

@@ -23,7 +23,7 @@ from pratique.backends.rootless.messages import MOST_MESSAGES, Message, read_mes
 from pratique.backends.rootless.sockets import Made, Sockets
 from pratique.backends.rootless.tasks import Task
 from pratique.backends.rootless.tracing import Tracer
-from pratique.words import Act, Actor
+from pratique.words import TRUSTED, Act
 
 _DNS_PORTS = (53, 853)
 _NAMES = {socket.IPPROTO_TCP: "tcp", socket.IPPROTO_UDP: "udp", 262: "tcp"}
@@ -34,7 +34,6 @@ _MSG_DONTWAIT, _MSG_FASTOPEN = 0x40, 0x20000000
 KIND = 0xF
 _SOCKET_TYPES = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
 _WORKERS = 32
-TRUSTED = (Actor.COMMAND, Actor.MANAGER, Actor.HELPER)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

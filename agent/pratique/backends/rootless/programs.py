@@ -25,14 +25,14 @@ from pratique.managers.base import Pattern
 from pratique.managers.matching import match
 from pratique.model import Event, Exec
 from pratique.policy.places import Place
-from pratique.words import Act, Actor, Level, Stage
+from pratique.words import MANAGERS, Act, Actor, Level, Stage
 
 _EMPTY_PATH = 0x1000
 _MOST_WORDS, _POINTER = 64, 8
 _MOST_CMDLINE = 1 << 16
 _SHARED_MEMORY = "/dev/shm/"  # noqa: S108
 _OWN = re.compile(r"/proc/(?:self|thread-self)/(exe|fd/[0-9]+)|/dev/fd/([0-9]+)")
-_PENDING = (Actor.MANAGER, Actor.HELPER)
+_PENDING = (*MANAGERS, Actor.HELPER)
 
 
 class Programs:
@@ -165,7 +165,8 @@ class Programs:
             pending = Exec(seen.exe, seen.interp, seen.argv, seen.cwd, pending=True)
             return self._judge.tell_exec(task, pending, path, groups)
         if task.label.actor in (Actor.COMMAND, Actor.PROJECT) and match(seen.argv, self._patterns):
-            self._tasks.relabel(task, Label(Actor.MANAGER, Stage.RESOLVE, task.label.origin))
+            # What it loads into itself is not known yet.
+            self._tasks.relabel(task, Label(Actor.MIXED, Stage.RESOLVE, task.label.origin))
         self._judge.events.append(self._judge.tell_exec(task, seen, path, groups))
         return False
 

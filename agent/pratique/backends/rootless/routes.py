@@ -16,12 +16,13 @@ from pratique.backends.rootless import spaces
 from pratique.backends.rootless.addresses import Address
 from pratique.backends.rootless.answers import GO_ON, LATER, Answer, Descriptor, Fail, Value
 from pratique.backends.rootless.bound import Bound
-from pratique.backends.rootless.connections import INTERNET, KIND, TRUSTED, Connections, is_usual
+from pratique.backends.rootless.connections import INTERNET, KIND, Connections, is_usual
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Call, Listener
 from pratique.backends.rootless.messages import Message
 from pratique.backends.rootless.sockets import Copied
 from pratique.backends.rootless.tasks import Task
+from pratique.words import TRUSTED
 
 _NO_FAMILY = b"\0\0"
 _INT, _TIMEVAL = 4, 16
