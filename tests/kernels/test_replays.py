@@ -15,7 +15,7 @@ def test_every_promise_of_every_scenario(
     """Unguarded each theft happens; guarded none, each owed finding is there, and its package is named."""
     machine, boot = booted
     played = [each for each in replayed if "lacks" not in each]
-    vain = {each["id"] for each in played if unowed(each["id"], boot)}
+    vain = {each["id"] for each in played if unowed(each["id"], boot.name)}
     parity.add(boot, machine, {each["id"]: "-" if each["id"] in vain else each["level"] for each in played})
     assert played
     assert {each["id"]: each["free"] for each in played if each["free"] and each["id"] not in vain} == {}

@@ -28,3 +28,13 @@ def test_no_way_around(booted: tuple[Machine, Boot], parity: Parity) -> None:
     known = known | _BEFORE_6_2 if known and version_of(machine) == "6.1" else known
     assert {name for name, (free, _) in found.items() if free != "through"} == set()
     assert {name for name, (_, held) in found.items() if held == "through"} == known
+
+
+def test_a_run_inside_a_run_adds_nothing(booted: tuple[Machine, Boot]) -> None:
+    """It says so, and its status is the command's: also where the outer one has namespaces."""
+    machine, boot = booted
+    run = ["pratique", "run", "--backend", boot.backend]
+    done = machine.run(
+        *run, "--quiet", "--", *run, "--", "sh", "-c", "exit 7", user=boot.user, **boot.environment
+    )
+    assert (done.status, "already guarded" in done.output) == (7, True), done.output
