@@ -24,8 +24,6 @@ _ALL = matrix.whole()
 _BOOTS = _MATRIX.boots if _ALL else _MATRIX.boots[:1]
 # A daemon, and a guard started many times over, take minutes under emulation.
 collect_ignore = [] if _ALL else ["test_daemon.py", "test_days.py", "test_lines.py"]
-CHOSEN = 2
-"""The tier that people get plays every scenario; those that must be asked for, some of each kind."""
 _GAPS = """
 from pratique.backends.rootless import capability, gaps
 print(*gaps.of_tier(capability.tier()), sep="\\n")
@@ -119,7 +117,7 @@ def replayed(booted: tuple[Machine, matrix.Boot]) -> list[dict[str, Any]]:
     """What came of each scenario in this machine; the positive controls are played once for each kernel."""
     machine, boot = booted
     control = "free" if matrix.controlled(boot) or not _ALL else "held"
-    wanted = () if _ALL and boot.tier in (0, CHOSEN) else _QUICK
+    wanted = () if _ALL else _QUICK
     done = machine.run(
         *("python3", "/opt/guest/replay.py", boot.backend, control, *wanted),
         user=boot.user,

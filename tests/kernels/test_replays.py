@@ -4,10 +4,8 @@ from typing import Any
 
 from kernels.machine import Machine
 from kernels.matrix import Boot
-from kernels.parity import Parity
+from kernels.parity import Parity, unowed
 
-_LATE = ("O23-npm", "O28", "O28-npm")
-"""What leaves its parent and acts later: under emulation a run of a tier is over before that."""
 _WEAKER = ("killed-before", "killed-after")
 
 
@@ -17,12 +15,11 @@ def test_every_promise_of_every_scenario(
     """Unguarded each theft happens; guarded none, each owed finding is there, and its package is named."""
     machine, boot = booted
     played = [each for each in replayed if "lacks" not in each]
-    # Somebody without privilege cannot do everything: where the control did not happen, nothing is claimed.
-    vain = {each["id"] for each in played if boot.tier and (each["free"] or each["id"] in _LATE)}
+    vain = {each["id"] for each in played if unowed(each["id"], boot.name)}
     parity.add(boot, machine, {each["id"]: "-" if each["id"] in vain else each["level"] for each in played})
     assert played
     assert {each["id"]: each["free"] for each in played if each["free"] and each["id"] not in vain} == {}
-    assert {each["id"]: each["broken"] for each in played if each["broken"] and each["id"] not in vain} == {}
+    assert {each["id"]: each["broken"] for each in played if each["broken"]} == {}
     assert {each["id"]: each["leaked"] for each in played if each["leaked"]} == {}
 
 

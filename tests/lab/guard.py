@@ -17,6 +17,7 @@ from lab.residue import MARK, marked
 
 PRATIQUE = Path(sys.executable).with_name("pratique")
 _LIMIT = 60.0
+_PATIENCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def run(
     cwd: Path,
     report: Path | None = None,
     limit: float = _LIMIT,
+    patience: float = _PATIENCE,
 ) -> Outcome:
     """Run to the end or to the hard limit; end what it left, after counting it."""
     mark = secrets.token_hex(8)
@@ -62,7 +64,7 @@ def run(
         out, err = process.communicate()
         err += f"\n[lab] still running after {limit:.0f} s: killed"
     seconds = time.monotonic() - started
-    left = tuple(settled(mark))
+    left = tuple(settled(mark, patience))
     lines = tuple(_command_line(pid) for pid in left)
     end(mark)
     return Outcome(process.returncode, out, err, seconds, left, lines, read_report(report))
@@ -88,7 +90,7 @@ def start(
     )
 
 
-def settled(mark: str, patience: float = 3.0) -> list[int]:
+def settled(mark: str, patience: float = _PATIENCE) -> list[int]:
     """Who carries the mark still, once those that were about to exit have done so."""
     deadline = time.monotonic() + patience
     while (left := marked(mark)) and time.monotonic() < deadline:

@@ -29,6 +29,8 @@ from scenarios.scenario import ENFORCE, OFF, STRICT, names
 from scenarios.staged import Place, listed, staged
 
 _LIMIT = 60.0
+_PATIENCE = 2.0
+"""Seconds for who outlives the command; where an interpreter takes that long to start, more."""
 
 
 def play(
@@ -37,6 +39,7 @@ def play(
     backend: Callable[[Host], Backend] | None = None,
     policy: Policy | None = None,
     guard: str = ENFORCE,
+    patience: float = _PATIENCE,
 ) -> list[str]:
     """Run it once in `place`; every promise it broke, in words. Without a backend: the positive control.
 
@@ -44,8 +47,8 @@ def play(
     """
     with staged(wanted.scenario, place):
         if backend is None:
-            return list(broken(_unguarded(wanted, place)))
-        return list(broken(guarded(wanted, place, backend, policy, guard)))
+            return list(broken(_unguarded(wanted, place, patience)))
+        return list(broken(guarded(wanted, place, backend, policy, guard, patience)))
 
 
 def broken(played: Played) -> Iterator[str]:
@@ -55,11 +58,11 @@ def broken(played: Played) -> Iterator[str]:
         yield from rows_broken(played)
 
 
-def _unguarded(wanted: Replay, place: Place) -> Played:
+def _unguarded(wanted: Replay, place: Place, patience: float) -> Played:
     command = wanted.lay(place)
     opener = _Gate(command)
     opener.start()
-    outcome = run(command.argv, command.environment, Path(command.cwd))
+    outcome = run(command.argv, command.environment, Path(command.cwd), patience=patience)
     return Played(wanted.scenario, place, outcome, OFF, wanted.backend, [])
 
 
@@ -69,12 +72,13 @@ def guarded(
     make: Callable[[Host], Backend],
     policy: Policy | None = None,
     guard: str = ENFORCE,
+    patience: float = _PATIENCE,
 ) -> Played:
     """Run it behind a backend that is labelled by hand; `Played` holds the report's findings."""
     command = wanted.lay(place)
     machine = Host(host.homes(command.environment), str(place.project), managers.patterns())
     policy = policy or shipped(place, guard, lists=listed(wanted.scenario, [place.words()]))
-    loop = _Loop(wanted, command, make(machine), policy, str(place.project))
+    loop = _Loop(wanted, command, make(machine), policy, str(place.project), patience)
     with _path(command.environment["PATH"]):
         outcome = loop.outcome()
     return Played(wanted.scenario, place, outcome, guard, wanted.backend, [])
@@ -142,6 +146,7 @@ class _Loop:
     backend: Backend
     policy: Policy
     project: str
+    patience: float
     survivors: list[int] = field(default_factory=list)
 
     def outcome(self) -> Outcome:
@@ -182,12 +187,13 @@ class _Loop:
         kept.settled([origin], Settled(pid, settlement.actor, settlement.stage, 1, None))
         while self.backend.ended() is None and time.monotonic() < deadline:
             self._events(kept, 0.05)
-        self.survivors = self._settled()
+        self.survivors = self._settled(kept)
 
-    def _settled(self) -> list[int]:
-        deadline = time.monotonic() + 2
+    def _settled(self, kept: Run) -> list[int]:
+        """Who outlives the command; what they do meanwhile is answered, by a guard that answers in this loop."""
+        deadline = time.monotonic() + self.patience
         while (left := self.backend.survivors()) and time.monotonic() < deadline:
-            time.sleep(0.05)
+            self._events(kept, 0.05)
         return left
 
     def _events(self, kept: Run, timeout: float) -> None:

@@ -1,6 +1,7 @@
 """Parts of the rootless backend that need no kernel: zones, addresses, messages, and the filter."""
 
 import errno
+import os
 import socket
 import struct
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pratique.backends import seccomp, syscalls
-from pratique.backends.rootless import addresses, messages
+from pratique.backends.rootless import addresses, messages, tasks
 from pratique.backends.rootless.tasks import Label, Task
 from pratique.backends.rootless.zones import Zones
 from pratique.words import Actor, Stage
@@ -200,3 +201,15 @@ def test_strings_end_or_are_none(text: str, offset: int) -> None:
 
     assert found is None or found.encode("utf-8", "surrogateescape") == raw
     assert found is not None or len(raw) > 4000
+
+
+@pytest.mark.parametrize("number", [errno.ESRCH, errno.EINVAL])
+def test_an_orphan_that_somebody_else_reaped_is_gone(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listed, and gone when it is held: older kernels call that an invalid number, and nothing ends for it."""
+
+    def gone(_: int) -> int:
+        raise OSError(number, "gone")
+
+    monkeypatch.setattr(tasks, "children", lambda _: iter([4_000_000]))
+    monkeypatch.setattr(os, "pidfd_open", gone)
+    assert tasks.Tasks(os.getpid()).adopt() == []

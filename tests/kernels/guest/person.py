@@ -9,6 +9,8 @@ sys.path.insert(0, "/opt/tests")
 from lab.guest import Guest
 from lab.ledger import HOMES
 
+# What is nobody's without privilege has no control: whoever may load programs can be refused to.
+_UNPRIVILEGED_BPF = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
 _FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -18,7 +20,8 @@ def main(name: str) -> None:
     with Guest(metadata=True):  # its addresses stay
         pass
     HOMES.chmod(0o1777)
-    _FIRST_PORT.write_text("0")
+    for setting in (_FIRST_PORT, _UNPRIVILEGED_BPF):
+        setting.write_text("0")
 
 
 main(*sys.argv[1:])

@@ -12,7 +12,7 @@ import signal
 from pratique.backends.rootless.answers import GO_ON, Answer, Descriptor, Fail, Value
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Call
-from pratique.backends.rootless.tasks import Task, Tasks
+from pratique.backends.rootless.tasks import Task, Tasks, held
 from pratique.backends.rootless.views import View
 from pratique.words import TRUSTED, Act
 
@@ -67,15 +67,18 @@ class Reach:
             return Fail(errno.EBADF)
         if pid <= 0:
             return Fail(errno.ESRCH)
-        held = os.pidfd_open(pid)
+        try:
+            fd = held(pid)
+        except OSError as error:
+            return Fail(error.errno or errno.ESRCH)
         try:
             if self._refuses_signal(task, pid):
                 return Fail(errno.EPERM)
-            signal.pidfd_send_signal(held, sent)
+            signal.pidfd_send_signal(fd, sent)
         except OSError as error:
             return Fail(error.errno or errno.EPERM)
         finally:
-            os.close(held)
+            os.close(fd)
         return Value(0)
 
     def _refuses_signal(self, task: Task, pid: int) -> bool:
