@@ -1,5 +1,6 @@
 """What /proc tells of a process: exact while it is stopped; of others, as long as they live and do not change it."""
 
+import errno
 import os
 
 _LONGEST = 1 << 20
@@ -87,3 +88,16 @@ def _field(pid: int, number: int) -> str:
             return file.read().rpartition(")")[2].split()[number]
     except (OSError, IndexError):
         return ""
+
+
+def held(pid: int) -> int:
+    """A descriptor of a process; `ProcessLookupError` for one that is gone.
+
+    Reaped by somebody else while its number is still looked at, it is an invalid one to kernels before 6.15.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from error

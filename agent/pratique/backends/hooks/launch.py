@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
+from pratique import proc
 from pratique.backends import syscalls
 from pratique.backends.base import Command
 from pratique.errors import GuardError
@@ -123,7 +124,7 @@ def _gone_within(
 def kill_one(pid: int, pids: Callable[[], list[int]]) -> bool:
     """Kill a process if it is still among those listed."""
     try:
-        pidfd = os.pidfd_open(pid)
+        pidfd = proc.held(pid)
     except ProcessLookupError:
         return False
     try:

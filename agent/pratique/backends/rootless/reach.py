@@ -9,10 +9,11 @@ import os
 import re
 import signal
 
+from pratique import proc
 from pratique.backends.rootless.answers import GO_ON, Answer, Descriptor, Fail, Value
 from pratique.backends.rootless.judge import Judge
 from pratique.backends.rootless.listener import Call
-from pratique.backends.rootless.tasks import Task, Tasks, held
+from pratique.backends.rootless.tasks import Task, Tasks
 from pratique.backends.rootless.views import View
 from pratique.words import TRUSTED, Act
 
@@ -68,7 +69,7 @@ class Reach:
         if pid <= 0:
             return Fail(errno.ESRCH)
         try:
-            fd = held(pid)
+            fd = proc.held(pid)
         except OSError as error:
             return Fail(error.errno or errno.ESRCH)
         try:

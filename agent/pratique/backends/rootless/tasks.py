@@ -6,13 +6,13 @@ bytes that the kernel laid at the exec are inherited over forks, and known to no
 them is the least that any process of the run has been.
 """
 
-import errno
 import os
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from pratique import proc
 from pratique.words import Actor, Stage
 
 _PAGE = 4096
@@ -136,7 +136,7 @@ class Tasks:
 
     def add(self, pid: int, parent: int, label: Label) -> Task:
         """Take a process in; it is watched from now on."""
-        task = Task(pid, parent, label, held(pid))
+        task = Task(pid, parent, label, proc.held(pid))
         if self._enclosed:
             task.enclosed, task.number = True, innermost(pid)
             self.numbers[pid] = task.number
@@ -242,19 +242,6 @@ class Tasks:
             return self._images.get(image, self._least) if image is not None else self._least
         finally:
             orphan.close()
-
-
-def held(pid: int) -> int:
-    """A descriptor of a process; `ProcessLookupError` for one that is gone.
-
-    Reaped by somebody else while its number is still looked at, it is an invalid one to kernels before 6.15.
-    """
-    try:
-        return os.pidfd_open(pid)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from error
 
 
 def image_of(task: Task) -> Image | None:
