@@ -43,21 +43,29 @@ class Postgres:
         self._run("initdb", "-D", self._folder / "data", *options)
 
     def start(self) -> None:
-        """Start it and wait until it answers: after a kill it first recovers."""
+        """Start it and wait until it answers: after a kill it first recovers.
+
+        Processes of one that was killed may hold its memory for a moment: then it ends at once, and is tried again.
+        """
+        self._launch()
+        for _ in range(_SECONDS * 20):
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+                if self._process is None or self._process.poll() is not None:
+                    self._launch()
+            else:
+                return
+        raise RuntimeError((self._folder / "log").read_text()[-2000:])
+
+    def _launch(self) -> None:
         options = ["-k", self._folder, "-c", "listen_addresses=", "-c", "max_connections=60"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._command("postgres", "-D", self._folder / "data"), *map(str, options)],
                 stdout=log, stderr=log, cwd="/", start_new_session=True, **self._as,
             )  # fmt: skip
-        for _ in range(_SECONDS * 20):
-            try:
-                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-            else:
-                return
-        raise RuntimeError((self._folder / "log").read_text()[-2000:])
 
     def kill(self) -> None:
         """Kill -9 the server; the processes it started see that and end, too."""

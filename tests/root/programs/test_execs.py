@@ -70,7 +70,7 @@ def test_recognises_installs_by_position(probes: Probes, argv: list[str], manage
     patterns = (PIP, NPM, UV, UVX, YARN)
     assert isinstance(record, ExecRecord)
     assert (None if record.pattern is None else patterns[record.pattern]) is manager
-    assert record.head.actor is (Actor.MANAGER if manager else Actor.COMMAND)
+    assert record.head.actor is (Actor.MIXED if manager else Actor.COMMAND)
     assert record.argv == tuple(argv)
 
 
