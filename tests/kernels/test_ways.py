@@ -6,13 +6,11 @@ import pytest
 
 from kernels.machine import Machine
 from kernels.matrix import Boot
-from kernels.parity import Parity, version_of
+from kernels.parity import Parity
 
 _LEVELS = {"through": "blind", "refused": "enforced", "killed": "killed-before"}
 # A name from before the run, asked for so that nobody but Landlock answers: it knows objects by where they lie.
 _BY_LANDLOCK = {1: {"old_hard_link_resolved"}, 2: {"old_hard_link_resolved"}}
-# Landlock of Linux 6.1 does not know truncation. Such a run says both of itself.
-_BEFORE_6_2 = {"cut_short_resolved"}
 
 
 def test_no_way_around(booted: tuple[Machine, Boot], parity: Parity) -> None:
@@ -25,7 +23,6 @@ def test_no_way_around(booted: tuple[Machine, Boot], parity: Parity) -> None:
     found = json.loads(done.output.splitlines()[-1])
     parity.add(boot, machine, {f"way.{name}": _LEVELS[held] for name, (_, held) in found.items()})
     known = _BY_LANDLOCK.get(boot.tier, set())
-    known = known | _BEFORE_6_2 if known and version_of(machine) == "6.1" else known
     assert {name for name, (free, _) in found.items() if free != "through"} == set()
     assert {name for name, (_, held) in found.items() if held == "through"} == known
 
