@@ -8,7 +8,7 @@ import pytest
 
 from pratique.policy.compile import compile_policy
 from pratique.policy.model import Group
-from pratique.policy.places import Place, places, survey
+from pratique.policy.places import Finder, Place
 from pratique.policy.sources import shipped_texts
 
 
@@ -24,7 +24,7 @@ def home(tmp_path: Path) -> Path:
 
 def found(home: Path, *patterns: str, **fields: tuple[str, ...]) -> list[Place]:
     """The places of one group in one home, which is the project as well."""
-    return places([Group("g", "file", paths=patterns, **fields)], [str(home)], str(home))
+    return Finder([str(home)], str(home)).places([Group("g", "file", paths=patterns, **fields)])
 
 
 def test_existing_and_missing(home: Path) -> None:
@@ -91,7 +91,8 @@ def test_hostile_directories_are_bounded(home: Path) -> None:
 
 def test_what_to_watch(home: Path) -> None:
     """Where a place could come into being later, the nearest existing directory is named."""
-    seen = survey([Group("g", "file", paths=("~/.config/systemd/user/**", "~/.ssh/rc"))], [str(home)], None)
+    group = Group("g", "file", paths=("~/.config/systemd/user/**", "~/.ssh/rc"))
+    seen = Finder([str(home)], None).survey([group])
 
     assert seen.watch == [str(home), f"{home}/.ssh"]
 
@@ -104,7 +105,7 @@ def test_all_shipped_groups_are_found_fast(home: Path, monkeypatch: pytest.Monke
     spent = []
     for _ in range(3):
         start = time.process_time()
-        places(policy.groups, [str(home), "/root"], str(home))
+        Finder([str(home), "/root"], str(home)).places(policy.groups)
         spent.append(time.process_time() - start)
 
     assert min(spent) < 0.5

@@ -128,7 +128,7 @@ def test_one_finding_per_rule_act_target_and_origin() -> None:
 
     found = run.summary().findings
 
-    assert [(each.target["path"], each.origin, each.count) for each in found] == [
+    assert [(each.target["path"], each.origin, each.times) for each in found] == [
         ("/a", 1, 3),
         ("/b", 1, 1),
         ("/a", 2, 1),
@@ -158,7 +158,7 @@ def test_the_error_of_a_refusal_is_no_second_try(second: dict[str, Any], count: 
     pid = second.get("pid", 4121)
     run.add(sample.acted(pid, Act.FILE_WRITE, Action.DENY, target, rule=rule, time=second["time"]))
 
-    assert [each.count for each in run.summary().findings] == [count]
+    assert [each.times for each in run.summary().findings] == [count]
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_adding_is_cheap() -> None:
         run.add(event)
     summary = run.summary()
 
-    assert summary.findings[0].count == 50_000
+    assert summary.findings[0].times == 50_000
     assert time.process_time() - began < 10
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pratique.backends.hooks.plan import CODE_GROUPS, Cell, Network, Plan, Port
 from pratique.policy import globs
 from pratique.policy.model import Decision, Group, Policy
-from pratique.policy.places import Place, places, survey
+from pratique.policy.places import Finder, Place
 from pratique.words import Act, Action, Actor, Stage
 
 _WRITES = (Act.FILE_WRITE, Act.FILE_CREATE)
@@ -86,15 +86,16 @@ def lower(policy: Policy, *, known: Sequence[str] = (), objects: bool = False) -
 
 def file_plan(policy: Policy, homes: Sequence[str], project: str | None) -> FilePlan:
     """Where on this host the policy's file, program and socket groups are, now."""
-    read = survey(_ruled(policy, "file", (Act.FILE_READ,)), homes, project)
-    write = survey(_ruled(policy, "file", _WRITES), homes, project)
+    finder = Finder(homes, project)
+    read = finder.survey(_ruled(policy, "file", (Act.FILE_READ,)))
+    write = finder.survey(_ruled(policy, "file", _WRITES))
     return FilePlan(
         read=[place for place in read.places if place.exists],
         create=[place for place in write.places if not place.exists],
         exec=list(_programs(_ruled(policy, "exe", (Act.EXEC,)), homes)),
-        readonly=_readonly(policy, homes, project),
-        masked=_masked(policy, homes, project),
-        ipc=places(_ruled(policy, "ipc", (Act.IPC_CONNECT,)), homes, project),
+        readonly=_readonly(policy, finder, homes, project),
+        masked=_masked(policy, finder, homes, project),
+        ipc=finder.places(_ruled(policy, "ipc", (Act.IPC_CONNECT,))),
         write=[place for place in write.places if place.exists],
         watch=list(dict.fromkeys([*read.watch, *write.watch])),
         unmade=[place for place in read.places if not place.exists],
@@ -172,11 +173,11 @@ def _ruled(policy: Policy, kind: str, acts: Sequence[Act], least: Action = Actio
     return [group for group in policy.groups if group.kind == kind and group.name in names]
 
 
-def _readonly(policy: Policy, homes: Sequence[str], project: str | None) -> list[str]:
+def _readonly(policy: Policy, finder: Finder, homes: Sequence[str], project: str | None) -> list[str]:
     if policy.mode == "audit":
         return []
     denied = _ruled(policy, "file", _WRITES, Action.DENY)
-    found = places(_static(denied), homes, project)
+    found = finder.places(_static(denied))
     # A place that the user lets some package write cannot be read-only for all: the kernel judges each open there.
     opened = [each for one in _given(policy, "write") for each in globs.anchored(one, homes, project)]
     return [
@@ -186,11 +187,11 @@ def _readonly(policy: Policy, homes: Sequence[str], project: str | None) -> list
     ]
 
 
-def _masked(policy: Policy, homes: Sequence[str], project: str | None) -> list[str]:
+def _masked(policy: Policy, finder: Finder, homes: Sequence[str], project: str | None) -> list[str]:
     if policy.mode == "audit":
         return []
     denied = _ruled(policy, "ipc", (Act.IPC_CONNECT,), Action.DENY)
-    found = [place.path for place in places(_static(denied), homes, project) if place.exists]
+    found = [place.path for place in finder.places(_static(denied)) if place.exists]
     # A socket that the user allows to some package must be there; shipped data alone does not open one.
     wanted = {
         path for path in found for one in _given(policy, "ipc") if _same_socket(one, path, homes, project)
@@ -220,7 +221,10 @@ def _programs(groups: Sequence[Group], homes: Sequence[str]) -> Iterable[Place]:
     folders = [*_USUAL_FOLDERS, *(f"{home}/{folder}" for home in homes for folder in _HOME_FOLDERS)]
     folders += [folder for folder in os.environ.get("PATH", "").split(":") if folder.startswith("/")]
     paths = (
-        (f"{folder}/{name}", group.name) for group in groups for folder in folders for name in group.names
+        (f"{folder}/{name}", group.name)
+        for group in groups
+        for folder in dict.fromkeys(folders)
+        for name in group.names
     )
     found = {(os.path.realpath(path), group): None for path, group in paths if os.path.lexists(path)}
     return [Place(path, group, True, False, False) for path, group in found if _is_own_program(path)]

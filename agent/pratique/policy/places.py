@@ -34,23 +34,6 @@ class Survey(NamedTuple):
     watch: list[str]
 
 
-def places(groups: Iterable[Group], homes: Sequence[str], project: str | None) -> list[Place]:
-    """Expand the groups' patterns; missing places are kept, or the first folder missing on the way to them.
-
-    A wildcard in the last name gives what fits it now, and one missing place that keeps the wildcard: what may come.
-    """
-    return survey(groups, homes, project).places
-
-
-def survey(groups: Iterable[Group], homes: Sequence[str], project: str | None) -> Survey:
-    """The places, and what to watch; lists directories only where a pattern needs it, and opens no file."""
-    finder = _Finder(homes, project)
-    for group in groups:
-        for pattern in _patterns(group):
-            finder.look(group.name, pattern)
-    return Survey(list(dict.fromkeys(finder.places)), list(dict.fromkeys(finder.watch)))
-
-
 def _patterns(group: Group) -> Iterator[str]:
     yield from group.paths
     if group.kind == "file":
@@ -59,8 +42,11 @@ def _patterns(group: Group) -> Iterator[str]:
             yield f"./{name}"
 
 
-class _Finder:
-    """One pass over the file system: every directory is resolved and listed at most once."""
+class Finder:
+    """One pass over the file system: every name is looked at, every directory listed at most once.
+
+    Directories are listed only where a pattern needs it, and no file is opened.
+    """
 
     def __init__(self, homes: Sequence[str], project: str | None) -> None:
         self._homes = list(dict.fromkeys(os.path.realpath(home) for home in homes))
@@ -68,11 +54,27 @@ class _Finder:
         self._roots = [*self._homes, *([self._project] if self._project else [])]
         self._resolved = cache(self._directory)
         self._listed = cache(_entries)
-        self.places: list[Place] = []
-        self.watch: list[str] = []
+        self._seen = cache(_seen)
+        self._named = cache(self._look)
+        self._found = Survey([], [])
 
-    def look(self, group: str, pattern: str) -> None:
-        """Add what the pattern names."""
+    def survey(self, groups: Iterable[Group]) -> Survey:
+        """Expand the groups' patterns; missing places are kept, or the first folder missing on the way to them.
+
+        A wildcard in the last name gives what fits it now, and one missing place that keeps the wildcard: what may
+        come.
+        """
+        named = [self._named(group.name, pattern) for group in groups for pattern in _patterns(group)]
+        places = dict.fromkeys(place for found in named for place in found.places)
+        return Survey(list(places), list(dict.fromkeys(folder for found in named for folder in found.watch)))
+
+    def places(self, groups: Iterable[Group]) -> list[Place]:
+        """The places of a survey alone."""
+        return self.survey(groups).places
+
+    def _look(self, group: str, pattern: str) -> Survey:
+        """What one pattern names."""
+        self._found = Survey([], [])
         deep = pattern.endswith("/**")
         for base, names in self._anchors(pattern.removesuffix("/**")):
             folders = [base]
@@ -80,6 +82,7 @@ class _Finder:
                 folders = [inner for folder in folders for inner in self._inner(folder, name)]
             for folder in folders:
                 self._look_in(group, folder, names[-1], deep)
+        return self._found
 
     def _anchors(self, pattern: str) -> Iterator[tuple[str, list[str]]]:
         head, _, rest = pattern.partition("/")
@@ -109,15 +112,15 @@ class _Finder:
         self._watch_if_ours(parent)
         for each, _ in self._matching(folder, name):
             self._add(group, parent, each, deep)
-        self.places.append(Place(f"{parent.rstrip('/')}/{name}", group, False, False, deep))
+        self._found.places.append(Place(f"{parent.rstrip('/')}/{name}", group, False, False, deep))
 
     def _add(self, group: str, parent: str, name: str, deep: bool) -> None:
         path = f"{parent.rstrip('/')}/{name}"
-        mode = _mode(path, os.lstat)
+        mode = self._seen(path)
         if mode is None:
             self._watch_if_ours(parent)
         if mode is None or not stat.S_ISLNK(mode):
-            self.places.append(
+            self._found.places.append(
                 Place(path, group, mode is not None, mode is not None and stat.S_ISDIR(mode), deep)
             )
             return
@@ -128,9 +131,9 @@ class _Finder:
         target, mode = os.path.realpath(path), _mode(path, os.stat)
         is_dir = mode is not None and stat.S_ISDIR(mode)
         wide = is_dir and self._is_wide(target)
-        self.places.append(Place(path, group, mode is not None, is_dir, deep and not wide))
+        self._found.places.append(Place(path, group, mode is not None, is_dir, deep and not wide))
         if mode is not None and not wide:
-            self.places.append(Place(target, group, True, is_dir, deep))
+            self._found.places.append(Place(target, group, True, is_dir, deep))
 
     def _is_wide(self, folder: str) -> bool:
         return folder.count("/") < 2 or any(f"{root}/".startswith(f"{folder}/") for root in self._roots)  # noqa: PLR2004
@@ -141,7 +144,7 @@ class _Finder:
             folder, _, name = folder.rpartition("/")
             if (parent := self._resolved(folder)) is not None:
                 if self._is_ours(parent) and name not in _SHARED_FOLDERS and not is_magic(name):
-                    self.places.append(Place(f"{parent}/{name}", group, False, False, True))
+                    self._found.places.append(Place(f"{parent}/{name}", group, False, False, True))
                 self._watch_if_ours(parent)
                 return
 
@@ -152,7 +155,7 @@ class _Finder:
         if parent is None or not name:
             return parent
         place = f"{parent.rstrip('/')}/{name}"
-        mode = _mode(place, os.lstat)
+        mode = self._seen(place)
         if mode is not None and stat.S_ISLNK(mode):
             place = os.path.realpath(place)
             mode = _mode(place, os.stat)
@@ -160,7 +163,7 @@ class _Finder:
 
     def _watch_if_ours(self, folder: str) -> None:
         if self._is_ours(folder):
-            self.watch.append(folder)
+            self._found.watch.append(folder)
 
     def _is_ours(self, folder: str) -> bool:
         return any(f"{folder}/".startswith(f"{root}/") for root in self._roots)
@@ -172,6 +175,10 @@ def _entries(folder: str) -> list[tuple[str, bool]]:
             return sorted((entry.name, entry.is_symlink()) for entry in entries)
     except OSError:
         return []
+
+
+def _seen(path: str) -> int | None:
+    return _mode(path, os.lstat)
 
 
 def _mode(path: str, look: Callable[[str], os.stat_result]) -> int | None:

@@ -10,11 +10,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-_TYPE = re.compile(r"[a-z][a-z0-9.+-]*\Z")
-_CLAUSE = re.compile(r"(==|!=|>=|<=|>|<)\s*(\S+)\Z")
-_SEMVER = re.compile(
-    r"v?(\d{1,18})(?:\.(\d{1,18}))?(?:\.(\d{1,18}))?(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?\Z"
-)
+# Texts, compiled by the first who needs them: most runs start without any.
+_TYPE = r"[a-z][a-z0-9.+-]*\Z"
+_CLAUSE = r"(==|!=|>=|<=|>|<)\s*(\S+)\Z"
+_SEMVER = r"v?(\d{1,18})(?:\.(\d{1,18}))?(?:\.(\d{1,18}))?(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?\Z"
 _SIGNS = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -49,7 +48,7 @@ def parse(text: str) -> Purl:
     """Take a purl apart; `ValueError` says what is wrong with it."""
     scheme, _, rest = text.partition(":")
     kind, _, path = rest.lstrip("/").partition("/")
-    if scheme != "pkg" or not path or not _TYPE.match(kind.lower()):
+    if scheme != "pkg" or not path or not re.match(_TYPE, kind.lower()):
         raise ValueError(f"{text!r} is no package URL such as pkg:npm/left-pad@1.3.0")
     name, version = _split_version(path if _is_range(path) else re.split("[?#]", path, maxsplit=1)[0])
     purl = Purl(kind.lower(), _canonical(kind.lower(), unquote(name)), unquote(version) or None)
@@ -124,7 +123,7 @@ def _same_version(wanted: Purl, given: Purl) -> bool:
 
 
 def _compare_to(kind: str, clause: str, version: str) -> bool:
-    found = _CLAUSE.match(clause)
+    found = re.match(_CLAUSE, clause)
     if not found:
         raise ValueError(f"{clause!r} is no comparison such as >=1.2")
     sign, bound = found.groups()
@@ -149,7 +148,7 @@ def _pep440(version: str) -> Any:
 
 
 def _semver(version: str) -> tuple[int, int, int]:
-    found = _SEMVER.match(version)
+    found = re.match(_SEMVER, version)
     if not found:
         raise ValueError(f"{version!r} is no version such as 1.2.3")
     if found[4]:

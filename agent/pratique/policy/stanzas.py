@@ -26,7 +26,7 @@ KEYS = {
 
 # Executables that no path leads to.
 _NAMELESS = frozenset(("code.memfd", "code.deleted"))
-_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}\Z")
+_HOST = r"[A-Za-z0-9_.-]{1,253}\Z"
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -77,7 +77,7 @@ def _values(act: Act, target: Mapping[str, Any]) -> list[str]:
     if act is Act.NET_CONNECT:
         return _endpoint(target)
     if act is Act.NET_DNS:
-        return [name] if _HOST.match(name := str(target.get("name") or "")) else []
+        return [name] if re.match(_HOST, name := str(target.get("name") or "")) else []
     ends = ("exe", "path") if act is Act.EXEC else ("path", "to")
     paths = [str(target[end]) for end in ends if target.get(end)]
     return (
@@ -88,7 +88,7 @@ def _values(act: Act, target: Mapping[str, Any]) -> list[str]:
 def _endpoint(target: Mapping[str, Any]) -> list[str]:
     name, port = str(target.get("name") or ""), target.get("port")
     # A name comes from the network: one with a wildcard in it must not turn into a pattern.
-    host = name if _HOST.match(name) else str(target.get("address") or "")
+    host = name if re.match(_HOST, name) else str(target.get("address") or "")
     if not host or not port:
         return []
     return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]

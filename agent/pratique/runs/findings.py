@@ -2,8 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pratique.model import Event
 from pratique.policy.model import Policy
@@ -20,8 +19,7 @@ KEYS = ("path", "to", "address", "port", "protocol", "name", "exe", "request", "
 _SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- what counts as scratch, not where we write
 
 
-@dataclass(slots=True)
-class Found:
+class Found(NamedTuple):
     """A rule that fired, with its evidence as it was the first time."""
 
     rule: str
@@ -40,10 +38,9 @@ class Found:
     groups: tuple[str, ...]
     tainted: bool
     time: float
-    count: int = 1
+    times: int = 1
     last: float = 0.0
     """When it was tried last."""
-    steps: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 class Findings:
@@ -58,13 +55,9 @@ class Findings:
         key = (found.rule, found.act, found.origin, *(found.target.get(name) for name in KEYS))
         known = self._found.get(key)
         if known is not None:
-            known.count += not _is_echo(found, known)
-            known.last = found.time
-            if found.action > known.action:
-                known.action, known.would, known.level = found.action, found.would, found.level
+            self._found[key] = _again(known, found)
         elif len(self._found) < MOST:
-            found.last = found.time
-            self._found[key] = found
+            self._found[key] = found._replace(last=found.time)
             for process in found.process.line():
                 if process.evidence:
                     break
@@ -75,6 +68,13 @@ class Findings:
     def all(self) -> list[Found]:
         """Every finding, first seen first."""
         return sorted(self._found.values(), key=lambda found: found.time)
+
+
+def _again(known: Found, found: Found) -> Found:
+    known = known._replace(times=known.times + (not _is_echo(found, known)), last=found.time)
+    if found.action > known.action:
+        return known._replace(action=found.action, would=found.would, level=found.level)
+    return known
 
 
 def _is_echo(found: Found, known: Found) -> bool:

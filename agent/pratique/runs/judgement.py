@@ -83,9 +83,9 @@ class Judgement:
             ours = decision.action >= Action.DENY or event.target.get("errno") in _READ_ONLY
             audit = self._policy.mode == "audit" or not ours
             evidence = found(event, process, decision.rule, Action.AUDIT if audit else Action.DENY, groups)
-            evidence.would = Action.DENY if audit and decision.action >= Action.DENY else None
             evidence.target["path"] = path
-            self.findings.add(evidence)
+            would = Action.DENY if audit and decision.action >= Action.DENY else None
+            self.findings.add(evidence._replace(would=would))
 
     def _detect(self, event: Event, process: Process) -> None:
         origin = self._origins.get(event.origin)
@@ -93,5 +93,5 @@ class Judgement:
         fields = flat(event, process, identity.purl, origin.cwd if origin else None)
         for rule in self._detections.fired(fields):
             evidence = found(event, process, rule, Action.AUDIT, event.groups)
-            evidence.would = None  # what would have been refused is the act, by another rule
-            self.findings.add(evidence)
+            # What would have been refused is the act, by another rule.
+            self.findings.add(evidence._replace(would=None))

@@ -6,9 +6,8 @@ Everything that leaves here is redacted and valid Unicode; nothing unknown is gu
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pratique import __version__, host
 from pratique.model import UNKNOWN, Coverage, Identity, Installed
@@ -32,8 +31,7 @@ _UNRULED = Rule("", "", "medium", "")
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """What the caller knows besides the run itself."""
 
     coverage: Sequence[Coverage] = ()
@@ -41,7 +39,7 @@ class Ending:
     guard_lost: str | None = None
     added_seconds: float | None = None
     """Wall time that Pratique itself took before and after the command."""
-    notes: Sequence[str] = field(default_factory=tuple)
+    notes: Sequence[str] = ()
     installed: Sequence[Installed] = ()
 
 
@@ -264,7 +262,7 @@ def _finding(summary: Summary, number: int, found: Found) -> Json:
         "groups": list(found.groups),
         "tainted": found.tainted,
         "time": moment(found.time),
-        "count": found.count,
+        "count": found.times,
         "source": None,
         "techniques": list(rule.techniques),
         "explain": rule.explain,

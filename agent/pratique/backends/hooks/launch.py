@@ -216,7 +216,8 @@ def _execute(command: Command, candidates: list[str]) -> tuple[int, str]:
     """Try each candidate; only failure returns: a shell's exit status and one line for people."""
     name = "".join(letter if letter.isprintable() else "?" for letter in command.argv[0])
     failure = (NOT_FOUND, f"{name}: command not found")
-    for path in candidates:
+    # To try a name costs a question to the guard, and most folders of a PATH do not have it.
+    for path in filter(os.path.lexists, candidates) if len(candidates) > 1 else candidates:
         try:
             _exec(path, command)
         except (FileNotFoundError, NotADirectoryError):

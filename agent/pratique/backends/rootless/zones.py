@@ -148,7 +148,9 @@ def _ancestors(paths: Iterable[str]) -> set[str]:
 
 
 def _at_or_below(path: str, places: set[str]) -> bool:
-    return path in places or any(path.startswith(f"{place}/") for place in places)
+    while path and path not in places:
+        path = path.rpartition("/")[0]
+    return bool(path)
 
 
 def _entries(folder: str) -> Iterator[tuple[str, tuple[int, int], _Kind]]:
