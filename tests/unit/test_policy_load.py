@@ -88,7 +88,8 @@ def test_mistakes_in_policy_files(text: str, message: str) -> None:
         ("a: 1\n---\nb: 1", "r.yaml:1: must hold exactly one mapping"),
         ("a: [1", "r.yaml:"),
         ("{[a]: 1}", "r.yaml:1: a key must be text"),
-        ("a: " + "[" * 5000, "r.yaml:1: is nested too deeply"),
+        ("a: " + "[" * 500, "r.yaml:1: is nested too deeply"),
+        ("a: " + "[" * 5000, "r.yaml:1: "),  # libyaml may say so first
     ],
 )
 def test_mistakes_in_yaml(text: str, message: str) -> None:
