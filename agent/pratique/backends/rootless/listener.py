@@ -4,12 +4,15 @@ import errno
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from typing import NamedTuple
 
 _RECEIVE = 0xC0502100
 _SEND = 0xC0182101
 _IS_VALID = 0x40082102
 _ADD_DESCRIPTOR = 0xC0182103
+_SET_FLAGS = 0x40082104
+_ON_THE_SAME_PROCESSOR = 1  # SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP: who asks sleeps while it is answered
 _GO_ON = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
 _AT_NUMBER = 1  # SECCOMP_ADDFD_FLAG_SETFD
 _AND_ANSWER = 2  # SECCOMP_ADDFD_FLAG_SEND
@@ -34,6 +37,8 @@ class Listener:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        with suppress(OSError):  # before Linux 6.6
+            fcntl.ioctl(fd, _SET_FLAGS, _ON_THE_SAME_PROCESSOR)
 
     def receive(self) -> Call | None:
         """The next call; None when its caller went away meanwhile. Wait for `fd` to be readable first."""

@@ -47,9 +47,12 @@ class Supervisor:
         numbers = syscalls.numbers(os.uname().machine)
         self._handlers = {numbers[name]: handler for name, handler in handlers.items() if name in numbers}
         self._held: dict[int, Call] = {}
-        self._poll = select.epoll()
-        self._poll.register(listener.fd, select.EPOLLIN)
         self._ends: dict[int, int] = {}
+        self._ended_ones = select.epoll()
+        # Not that epoll for all: it would wake us on any processor, a poll of the listener does on the caller's.
+        self._poll = select.poll()
+        self._poll.register(listener.fd, select.POLLIN)
+        self._poll.register(self._ended_ones.fileno(), select.POLLIN)
         self.command = 0
         """The child that somebody else waits for."""
         self.own = 0
@@ -62,23 +65,22 @@ class Supervisor:
         """Learn of the end of a process."""
         self._ends[task.pidfd] = task.pid
         with suppress(OSError):
-            self._poll.register(task.pidfd, select.EPOLLIN)
+            self._ended_ones.register(task.pidfd, select.EPOLLIN)
 
     def serve(self, seconds: float) -> Event | None:
         """Answer what comes within this time; earlier with an event that waits to be settled."""
         deadline = time.monotonic() + seconds
         for _ in range(_BATCH):
-            ready = self._poll.poll(max(0.0, deadline - time.monotonic()))
+            ready = dict(self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
             if not ready:
                 return None
             # Ends first: a number that is used again must not be taken for the process that had it.
-            ended = dict(ready)
-            asked = ended.pop(self._listener.fd, 0)
-            for fd in ended:
+            asked = ready.pop(self._listener.fd, 0)
+            for fd, _ in self._ended_ones.poll(0) if ready else ():
                 self._ended(fd)
             if asked and (pending := self._heard(asked)) is not None:
                 return pending
-            if ended:
+            if ready:
                 return None
         return None
 
@@ -91,11 +93,11 @@ class Supervisor:
 
     def close(self) -> None:
         """Stop to answer: what still runs gets ENOSYS."""
-        self._poll.close()
+        self._ended_ones.close()
         self._listener.close()
 
     def _heard(self, asked: int) -> Event | None:
-        if asked & select.EPOLLIN:
+        if asked & select.POLLIN:
             return self._answer_one()
         # Nobody is left behind the filter: a kernel before 6.11 would wait for the next call for ever.
         self._poll.unregister(self._listener.fd)
@@ -181,7 +183,7 @@ class Supervisor:
         if pid is None:
             return
         with suppress(OSError):
-            self._poll.unregister(fd)
+            self._ended_ones.unregister(fd)
         task = self._tasks.get(pid)
         self._held.pop(pid, None)
         if task is not None:
